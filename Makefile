@@ -1,0 +1,145 @@
+# tapline: one Makefile, not recursive. `make` builds build/tapline and build/libtapline.so;
+# `make help` lists the rest. SAN=address|undefined|thread builds beside, into build-$(SAN)/.
+
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib/tapline
+DATADIR ?= $(PREFIX)/share/tapline
+MANDIR  ?= $(PREFIX)/share/man
+PKG_CONFIG ?= pkg-config
+PYTHON  ?= /usr/bin/python3
+
+B := build$(if $(SAN),-$(SAN))
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+        -Wvla -Wundef -Wwrite-strings -Wformat=2 $(if $(CI)$(WERROR),-Werror)
+STD  := -std=gnu11 -MMD -MP
+
+# The relay: a normal program, hardened.
+PKGS := libuv libconfig jansson openssl
+RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
+RELAY_C   := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+RELAY_LD  := -pie -Wl,-z,relro,-z,now
+RELAY_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lhttp_parser -lpthread
+
+# The library: libc only. No fortify and no large-file macros, they would rename what it hooks.
+PRELOAD_CPP := -D_GNU_SOURCE -Iinclude -Ipreload -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS
+PRELOAD_C   := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector
+PRELOAD_LD  := -shared -Wl,-z,relro,-z,now,-z,defs,--version-script=preload/exports.map -Wl,-Bsymbolic-functions,-soname,libtapline.so
+
+RELAY_SRC   := $(sort $(wildcard relay/*/*.c))
+PRELOAD_SRC := $(sort $(wildcard preload/*.c))
+UNIT_SRC    := $(sort $(wildcard tests/unit/test_*.c))
+CLIENT_SRC  := $(sort $(wildcard tests/clients/*.c))
+
+RELAY_OBJ   := $(RELAY_SRC:%.c=$B/%.o)
+PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
+MAIN_OBJ    := $B/relay/cli/main.o
+UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
+
+.DEFAULT_GOAL := all
+.PHONY: all help deps try check check-unit check-e2e check-live lint install uninstall clean clients FORCE
+.DELETE_ON_ERROR:
+
+all: $B/tapline $B/libtapline.so $B/catalogue.conf
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+# A flag change rebuilds: every object depends on this file, which changes only when the flags do.
+FLAGS_NOW := $(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(SANFLAGS) $(WARN) $(RELAY_CPP) $(RELAY_C) $(PRELOAD_C)
+$B/flags: FORCE
+	@mkdir -p $B
+	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@
+
+# Missing packages are named here, before the compiler trips over a header.
+$B/deps: contrib/packages contrib/deps.sh
+	@mkdir -p $B
+	@CC='$(CC)' PKG_CONFIG='$(PKG_CONFIG)' sh contrib/deps.sh check build
+	@touch $@
+
+$(RELAY_OBJ): $B/%.o: %.c $B/flags | $B/deps
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CPPFLAGS) $(CFLAGS) $(RELAY_C) $(SANFLAGS) -c -o $@ $<
+
+$(PRELOAD_OBJ): $B/%.o: %.c $B/flags | $B/deps
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(PRELOAD_CPP) $(CFLAGS) $(PRELOAD_C) -c -o $@ $<
+
+$B/tapline: $(RELAY_OBJ)
+	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(RELAY_LD) -o $@ $^ $(RELAY_LIBS)
+
+$B/libtapline.so: $(PRELOAD_OBJ) preload/exports.map
+	$(CC) $(CFLAGS) $(LDFLAGS) $(PRELOAD_LD) -o $@ $(PRELOAD_OBJ)
+
+# The program finds its data beside itself when it is not installed.
+$B/catalogue.conf: contrib/catalogue.conf
+	@mkdir -p $B
+	cp $< $@
+
+$B/librelay.a: $(filter-out $(MAIN_OBJ),$(RELAY_OBJ))
+	rm -f $@ && ar rcs $@ $^
+
+$(UNIT_BIN): $B/unit/%: tests/unit/%.c $B/librelay.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(SANFLAGS) $(LDFLAGS) -o $@ $< $B/librelay.a -lcmocka $(RELAY_LIBS)
+
+$(CLIENT_BIN): $B/clients/%: tests/clients/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $< -lpthread
+
+clients: $(CLIENT_BIN)
+
+#: make            build build/tapline and build/libtapline.so
+#: make deps       install the packages for building (Debian, Ubuntu; needs root or sudo)
+deps:
+	sh contrib/deps.sh install build
+
+#: make try        install what is missing, build, and show the main job on a real Poetry
+try:
+	sh contrib/deps.sh install build try
+	$(MAKE) all
+	sh contrib/try.sh $B
+
+#: make check      install what the tests need, then run them all
+check:
+	sh contrib/deps.sh install build check
+	$(MAKE) all clients check-unit
+	$(MAKE) check-e2e
+
+check-unit: $(UNIT_BIN)
+	@set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+
+check-e2e: all clients
+	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/gates tests/e2e $(PYTEST_ARGS)
+
+#: make check-live the tests that use the public index this machine's tools are configured for
+check-live: all
+	sh contrib/deps.sh install build check
+	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/live $(PYTEST_ARGS)
+
+#: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
+lint:
+	sh contrib/lint.sh
+
+#: make install    into PREFIX (default /usr/local), below DESTDIR
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(MANDIR)/man1
+	install -m 0755 $B/tapline $(DESTDIR)$(BINDIR)/tapline
+	install -m 0755 $B/libtapline.so $(DESTDIR)$(LIBDIR)/libtapline.so
+	install -m 0644 contrib/catalogue.conf $(DESTDIR)$(DATADIR)/catalogue.conf
+	install -m 0644 docs/tapline.1 $(DESTDIR)$(MANDIR)/man1/tapline.1
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/tapline $(DESTDIR)$(LIBDIR)/libtapline.so \
+	      $(DESTDIR)$(DATADIR)/catalogue.conf $(DESTDIR)$(MANDIR)/man1/tapline.1
+	-rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR)
+
+#: make clean      remove what was built
+clean:
+	rm -rf build build-address build-undefined build-thread
+
+-include $(RELAY_OBJ:.o=.d) $(PRELOAD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(CLIENT_BIN:=.d)

@@ -1,0 +1,72 @@
+#!/bin/sh
+# lint.sh: what a reviewer need not look for. Layout (clang-format), both compilers with warnings as
+# errors, cppcheck, clang-tidy, the manual page and the shell scripts. Runs all of it, then fails if
+# anything failed. A tool that is not installed is an error: `sh contrib/deps.sh install build lint`.
+# The builds go into a private directory and leave build/ alone. Called by `make lint`.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+sh contrib/deps.sh check build lint || exit 1
+
+failed=
+work=$(mktemp -d "${TMPDIR:-/tmp}/tapline-lint.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM
+
+run() {
+        title=$1
+        shift
+        printf '== %s\n' "$title"
+        if ! "$@" >"$work/log" 2>&1; then
+                cat "$work/log"
+                failed="$failed $title;"
+        fi
+}
+
+queue=$(echo '#include <sys/queue.h>' | gcc -E -M -x c - | tr ' ' '\n' | grep 'sys/queue\.h$')
+
+sources=$(find include preload relay tests -name '*.[ch]' | sort)
+units=$(find preload relay -name '*.c' | sort)
+jobs=$(getconf _NPROCESSORS_ONLN)
+relay_flags='-std=gnu11 -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR="/l" -DTAPLINE_DATADIR="/d"'
+preload_flags='-std=gnu11 -D_GNU_SOURCE -Ipreload -Iinclude'
+
+# clang-tidy exits 0 on warnings unless WarningsAsErrors is set, which .clang-tidy does.
+tidy() {
+        folder=$1
+        shift
+        find "$folder" -name '*.c' -print0 | {
+                # shellcheck disable=SC2016
+                FLAGS="$*" xargs -0 -r -n 3 -P "$jobs" sh -c 'clang-tidy --quiet "$@" -- $FLAGS' sh
+        }
+}
+
+# shellcheck disable=SC2086  # lists of words
+{
+        run "clang-format" clang-format --dry-run -Werror $sources
+        for compiler in gcc clang; do
+                run "$compiler, warnings are errors" \
+                        make -s -j "$jobs" CC="$compiler" WERROR=1 B="$work/$compiler" all
+        done
+        # It does not read system headers, except those whose macros look like functions; with those
+        # it takes the variable of a loop over a list for uninitialised.
+        run "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+                --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -j "$jobs" \
+                --suppress=internalAstError --suppress=uninitvar \
+                --include="$queue" --include=/usr/include/uthash.h \
+                -D_GNU_SOURCE -D__x86_64__ -DTAPLINE_LIBDIR='""' -DTAPLINE_DATADIR='""' \
+                -Iinclude -Irelay -Ipreload $units
+        run "clang-tidy relay" tidy relay "$relay_flags"
+        run "clang-tidy preload" tidy preload "$preload_flags"
+        for script in contrib/*.sh; do
+                run "sh -n $script" sh -n "$script"
+        done
+        if command -v mandoc >/dev/null; then
+                run "mandoc" mandoc -T lint -W warning docs/tapline.1
+        fi
+}
+
+[ -z "$failed" ] || {
+        echo "lint: failed:$failed" >&2
+        exit 1
+}
+echo "lint: nothing to say"

@@ -1,0 +1,15 @@
+/* Names that both halves must agree on: environment variables and files. The library only reads
+ * these variables; `tapline run` sets them. */
+#ifndef TAPLINE_NAMES_H
+#define TAPLINE_NAMES_H
+
+#define TAPLINE_ENV_SOCKET "TAPLINE_SOCKET" /* control socket of the relay, absolute path */
+#define TAPLINE_ENV_BYPASS "TAPLINE_BYPASS" /* what connect() leaves alone; syntax in bypass.h */
+#define TAPLINE_ENV_RECORD "TAPLINE_RECORD" /* where failed writes go when there is no relay */
+#define TAPLINE_ENV_TAP    "TAPLINE_TAP"    /* "0": do not tap TLS calls (the relay inspects) */
+
+#define TAPLINE_DIR_NAME    "tapline"    /* under XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR */
+#define TAPLINE_SOCKET_NAME "relay.sock" /* in the runtime directory */
+#define TAPLINE_LIB_NAME    "libtapline.so"
+
+#endif

@@ -1,0 +1,126 @@
+/* The messages between the preloaded library and the relay.
+ *
+ * Each message is one packet on a short-lived AF_UNIX SOCK_SEQPACKET connection to the control
+ * socket (unix(7)). The relay learns pid and uid from SO_PEERCRED, never from the packet. Reports
+ * are one-way: the library sends and closes. DIAL and PEER expect an answer on the same
+ * connection. Integers are in host order: both ends run on one machine.
+ *
+ * Every packet starts with struct wire_head; `len` is the length of the whole packet. A packet
+ * that is shorter than its type's struct, or whose len is not what arrived, is dropped. */
+#ifndef TAPLINE_WIRE_H
+#define TAPLINE_WIRE_H
+
+#include <stdint.h>
+
+#define WIRE_MAGIC   0x4c50u /* "PL" */
+#define WIRE_VERSION 1u
+#define WIRE_MAX     32768u /* longest packet, head included */
+
+enum wire_type {
+        WIRE_HELLO = 1, /* a process has started: struct wire_hello, then exe NUL, argv NUL... */
+        WIRE_DIAL,      /* connect(): struct wire_dial; answered by WIRE_VERDICT */
+        WIRE_JOIN,      /* the descriptor is now connected to the relay: struct wire_join */
+        WIRE_VERDICT,   /* from the relay: struct wire_verdict */
+        WIRE_PEER,      /* who is behind this source port? struct wire_join; answered by VERDICT */
+        WIRE_LOOKUP,    /* getaddrinfo() returned: struct wire_lookup, name, then addresses */
+        WIRE_FILE,      /* a file call failed: struct wire_file, path NUL [path2 NUL] */
+        WIRE_TAP,       /* bytes that begin an HTTP head: struct wire_tap, then the bytes */
+};
+
+struct wire_head {
+        uint16_t magic;
+        uint8_t version;
+        uint8_t type; /* enum wire_type */
+        uint32_t len;
+        int32_t tid;
+        uint32_t reserved;
+        int64_t time_ns; /* CLOCK_REALTIME when it happened */
+};
+
+/* An internet address. v4-mapped addresses travel as AF_INET. */
+struct wire_addr {
+        uint16_t family; /* AF_INET or AF_INET6 */
+        uint16_t port;   /* host order */
+        uint32_t scope_id;
+        uint8_t bytes[16]; /* network order; the first 4 for AF_INET */
+};
+
+struct wire_hello {
+        struct wire_head head;
+        int32_t ppid;
+        uint32_t flags;
+};
+
+enum wire_dial_flags {
+        WIRE_DIAL_NONBLOCK = 1, /* answer at once with a port; the program waits by polling */
+        WIRE_DIAL_V6 = 2,       /* the descriptor is AF_INET6 and V6ONLY: it can reach ::1 only */
+        WIRE_DIAL_RETRY = 4,    /* an earlier relay was stalled or gone for this process */
+};
+
+struct wire_dial {
+        struct wire_head head;
+        struct wire_addr to;
+        uint32_t flags; /* enum wire_dial_flags */
+        int32_t fd;
+};
+
+struct wire_join {
+        struct wire_head head;
+        uint16_t family; /* of the descriptor's local address as the relay sees it */
+        uint16_t port;   /* its source port, host order */
+        uint32_t padding_len; /* bytes the relay must discard first, once the upstream is there */
+};
+
+enum wire_verdict_state {
+        WIRE_STATE_UNKNOWN = 0, /* no such flow: let the kernel's answer stand */
+        WIRE_STATE_PENDING,     /* dialling */
+        WIRE_STATE_OPEN,        /* connected, or: go on and join */
+        WIRE_STATE_FAILED,      /* error holds the errno */
+        WIRE_STATE_DIRECT,      /* the relay asks the library to connect by itself */
+};
+
+struct wire_verdict {
+        struct wire_head head;
+        uint16_t state; /* enum wire_verdict_state */
+        uint16_t port;  /* the relay's listener on loopback, host order */
+        int32_t error;  /* errno as connect(2) would have it, or 0 */
+        struct wire_addr peer; /* original destination */
+};
+
+struct wire_lookup {
+        struct wire_head head;
+        int32_t result; /* EAI_* of getaddrinfo(3), 0 for success */
+        int32_t error;  /* errno if result is EAI_SYSTEM */
+        uint32_t duration_us;
+        uint16_t name_len;
+        uint16_t address_count; /* struct wire_addr each, behind the name */
+};
+
+/* How a failed call meant to use the file. */
+enum wire_file_intent {
+        WIRE_INTENT_READ = 0,
+        WIRE_INTENT_WRITE,
+        WIRE_INTENT_LOCK,
+};
+
+struct wire_file {
+        struct wire_head head;
+        int32_t error;
+        uint32_t flags; /* open(2) flags where the call has them */
+        uint8_t intent; /* enum wire_file_intent */
+        char call[23];  /* name of the call as the program made it, NUL-terminated */
+        /* absolute path NUL, then for calls with two paths the second NUL */
+};
+
+struct wire_tap {
+        struct wire_head head;
+        uint16_t family; /* local address of the descriptor below TLS; 0: none known */
+        uint16_t port;
+        uint8_t from_server; /* 1: read by the program */
+        uint8_t reserved[3];
+        uint32_t total_len; /* length of the whole read or write; the packet may hold less */
+        uint64_t tls;       /* identifies the TLS object within the process */
+        /* plaintext bytes */
+};
+
+#endif

@@ -1,0 +1,112 @@
+/* Reads the environment when the library is loaded and says hello to the relay. See config.h. */
+#include "config.h"
+#include "control.h"
+#include "sys.h"
+#include "tapline_names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct config config;
+_Atomic unsigned short config_relay_port;
+
+/* Append text to a path in a fixed buffer. Returns false if it does not fit. */
+static bool append(char *path, size_t cap, const char *text)
+{
+        size_t used = strlen(path), len = strlen(text);
+
+        if (used + len >= cap)
+                return false;
+        memcpy(path + used, text, len + 1);
+        return true;
+}
+
+static void append_number(char *path, size_t cap, unsigned long value)
+{
+        char digits[24];
+        size_t at = sizeof digits - 1;
+
+        digits[at] = '\0';
+        do {
+                digits[--at] = (char)('0' + value % 10);
+                value /= 10;
+        } while (value != 0);
+        append(path, cap, digits + at);
+}
+
+/* The default socket: in XDG_RUNTIME_DIR, else in a directory of the user's below the temp
+ * directory. That the listener there is the user's own is checked by SO_PEERCRED (control.c). */
+static bool default_socket(char *path, size_t cap)
+{
+        const char *runtime = getenv("XDG_RUNTIME_DIR"), *temp = getenv("TMPDIR");
+
+        path[0] = '\0';
+        if (runtime != NULL && runtime[0] == '/')
+                return append(path, cap, runtime) &&
+                       append(path, cap, "/" TAPLINE_DIR_NAME "/" TAPLINE_SOCKET_NAME);
+        if (!append(path, cap, temp != NULL && temp[0] == '/' ? temp : "/tmp") ||
+            !append(path, cap, "/" TAPLINE_DIR_NAME "-"))
+                return false;
+        append_number(path, cap, (unsigned long)sys(SYS_geteuid, 0, 0, 0));
+        return append(path, cap, "/" TAPLINE_SOCKET_NAME);
+}
+
+static void read_environment(void)
+{
+        const char *path = getenv(TAPLINE_ENV_SOCKET), *record = getenv(TAPLINE_ENV_RECORD);
+        const char *bypass = getenv(TAPLINE_ENV_BYPASS), *tap = getenv(TAPLINE_ENV_TAP);
+        size_t cap = sizeof config.relay.sun_path;
+
+        config.relay.sun_family = AF_UNIX;
+        config.told_socket = path != NULL && path[0] == '/' && strlen(path) < cap;
+        if (config.told_socket)
+                memcpy(config.relay.sun_path, path, strlen(path) + 1);
+        else if (!default_socket(config.relay.sun_path, cap))
+                config.relay.sun_path[0] = '\0';
+        if (record != NULL && record[0] == '/' && strlen(record) < sizeof config.record)
+                memcpy(config.record, record, strlen(record) + 1);
+        config.redirect_loopback = bypass != NULL && strcmp(bypass, "none") == 0;
+        config.tap = tap == NULL || strcmp(tap, "0") != 0;
+        config.ready = config.relay.sun_path[0] != '\0';
+}
+
+/* Pack exe and arguments behind the struct, as many as fit. Returns the packet's length. */
+static size_t pack_hello(char *packet, size_t cap, int argc, char **argv)
+{
+        size_t at = sizeof(struct wire_hello);
+        long n = sys(SYS_readlink, "/proc/self/exe", packet + at, cap - at - 1);
+
+        at += n > 0 ? (size_t)n : 0;
+        packet[at++] = '\0';
+        for (int i = 0; i < argc && argv[i] != NULL; i++) {
+                size_t len = strlen(argv[i]) + 1;
+
+                if (len > cap - at)
+                        break;
+                memcpy(packet + at, argv[i], len);
+                at += len;
+        }
+        return at;
+}
+
+static void say_hello(int argc, char **argv)
+{
+        _Alignas(struct wire_hello) char packet[4096];
+        struct wire_hello *hello = (struct wire_hello *)packet;
+
+        memset(hello, 0, sizeof *hello);
+        hello->ppid = (int32_t)sys(SYS_getppid, 0, 0, 0);
+        control_report(WIRE_HELLO, &hello->head, pack_hello(packet, sizeof packet, argc, argv));
+}
+
+/* glibc hands a constructor the arguments of main. */
+__attribute__((constructor)) static void start(int argc, char **argv)
+{
+        int saved = errno;
+
+        read_environment();
+        if (config.ready)
+                say_hello(argc, argv);
+        errno = saved;
+}

@@ -1,0 +1,26 @@
+/* What the library was told: read once from the environment by the constructor, then read-only.
+ * Until then, and in a process without a relay's address, every hook is the real call. */
+#ifndef PRELOAD_CONFIG_H
+#define PRELOAD_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct config {
+        bool ready;
+        bool told_socket;       /* TAPLINE_SOCKET was set, rather than the default path */
+        bool redirect_loopback; /* TAPLINE_BYPASS=none */
+        bool tap;
+        struct sockaddr_un relay; /* control socket; sun_path "" if there is none */
+        char record[256];         /* where to write when the relay is gone; "" for none */
+};
+
+extern struct config config;
+
+/* The relay's loopback port, host order, as last told by a verdict; 0: not known. Only a hint that
+ * saves a question: the relay confirms every answer that hangs on it. */
+extern _Atomic unsigned short config_relay_port;
+
+#endif

@@ -1,0 +1,116 @@
+/* Sends messages to the relay; see control.h. */
+#include "control.h"
+#include "config.h"
+#include "sys.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+static void set_timeout(int fd, int option, int ms)
+{
+        struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
+
+        sys6(SYS_setsockopt, fd, SOL_SOCKET, option, SYS_LONG(&tv), sizeof tv, 0);
+}
+
+/* The listener must be this user's or root's: the default path may lie in a shared directory. */
+static bool listener_is_trusted(int fd)
+{
+        struct ucred who;
+        socklen_t len = sizeof who;
+
+        if (sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, SYS_LONG(&who), SYS_LONG(&len), 0) < 0)
+                return false;
+        return who.uid == 0 || who.uid == (uid_t)sys(SYS_geteuid, 0, 0, 0);
+}
+
+int control_open(void)
+{
+        long fd, result;
+
+        if (!config.ready)
+                return -ENOTCONN;
+        fd = sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return (int)fd;
+        set_timeout((int)fd, SO_SNDTIMEO, CONTROL_STALL_MS); /* bounds connect() too, unix(7) */
+        result = sys(SYS_connect, fd, &config.relay, sizeof config.relay);
+        if (result == 0 && !listener_is_trusted((int)fd))
+                result = -EPERM;
+        if (result == 0)
+                return (int)fd;
+        control_close((int)fd);
+        return (int)result;
+}
+
+void control_close(int fd)
+{
+        sys(SYS_close, fd, 0, 0);
+}
+
+static int send_parts(int fd, enum wire_type type, struct wire_head *head, struct iovec *parts,
+                      size_t count)
+{
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+        struct timespec now;
+        long result;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        head->magic = WIRE_MAGIC;
+        head->version = WIRE_VERSION;
+        head->type = (uint8_t)type;
+        head->len = 0;
+        for (size_t i = 0; i < count; i++)
+                head->len += (uint32_t)parts[i].iov_len;
+        head->tid = (int32_t)sys(SYS_gettid, 0, 0, 0);
+        head->time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+        do
+                result = sys(SYS_sendmsg, fd, &message, MSG_NOSIGNAL);
+        while (result == -EINTR);
+        return result < 0 ? (int)result : 0;
+}
+
+int control_send(int fd, enum wire_type type, struct wire_head *head, size_t len)
+{
+        struct iovec part = {.iov_base = head, .iov_len = len};
+
+        return send_parts(fd, type, head, &part, 1);
+}
+
+int control_verdict(int fd, struct wire_verdict *verdict, int timeout_ms)
+{
+        long n;
+
+        set_timeout(fd, SO_RCVTIMEO, timeout_ms);
+        n = sys6(SYS_recvfrom, fd, SYS_LONG(verdict), sizeof *verdict, 0, 0, 0);
+        if (n < 0)
+                return (int)n;
+        if (n == 0)
+                return -EPIPE;
+        if (n != (long)sizeof *verdict || verdict->head.magic != WIRE_MAGIC ||
+            verdict->head.version != WIRE_VERSION || verdict->head.type != WIRE_VERDICT)
+                return -EPROTO;
+        if (verdict->port != 0)
+                atomic_store_explicit(&config_relay_port, verdict->port, memory_order_relaxed);
+        return 0;
+}
+
+int control_report2(enum wire_type type, struct wire_head *head, size_t len, const void *more,
+                    size_t more_len)
+{
+        struct iovec parts[2] = {{.iov_base = head, .iov_len = len},
+                                 {.iov_base = (void *)more, .iov_len = more_len}};
+        int fd = control_open(), result;
+
+        if (fd < 0)
+                return fd;
+        result = send_parts(fd, type, head, parts, more_len != 0 ? 2 : 1);
+        control_close(fd);
+        return result;
+}
+
+int control_report(enum wire_type type, struct wire_head *head, size_t len)
+{
+        return control_report2(type, head, len, NULL, 0);
+}

@@ -1,0 +1,11 @@
+/* What is left to do when no relay answers: append to the file of TAPLINE_RECORD, or, for a bare
+ * LD_PRELOAD without one, say each cause once on standard error. */
+#ifndef PRELOAD_FALLBACK_H
+#define PRELOAD_FALLBACK_H
+
+#include "tapline_wire.h"
+
+/* paths is NUL-terminated. Keeps errno. Raw system calls only. */
+void fallback_file(const struct wire_file *file, const char *paths);
+
+#endif

@@ -1,0 +1,34 @@
+/* Looks up the real functions; see real.h. */
+#include "real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+
+_Atomic(void *) real_table[REAL_COUNT];
+
+static const char *const names[REAL_COUNT] = {
+#define X(name) [REAL_##name] = #name,
+        REAL_FUNCTIONS(X)
+#undef X
+};
+
+/* Stands in for a symbol that is nowhere: -1 is the failure of every function in the table that can
+ * be missing (renameat2, copy_file_range and the like on an old libc). */
+static long missing(void)
+{
+        errno = ENOSYS;
+        return -1;
+}
+
+void *real_resolve(enum real_id id)
+{
+        int saved = errno;
+        void *function = dlsym(RTLD_NEXT, names[id]);
+
+        if (function == NULL)
+                function = (void *)missing;
+        atomic_store_explicit(&real_table[id], function, memory_order_relaxed);
+        errno = saved;
+        return function;
+}

@@ -1,0 +1,51 @@
+/* The functions that ours stand in front of. Found with dlsym(RTLD_NEXT) at first use, so that
+ * other preloaded libraries keep their place in the chain, and kept in one table of atomics.
+ * No lock: two threads may look up the same symbol and store the same answer. */
+#ifndef PRELOAD_REAL_H
+#define PRELOAD_REAL_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* One line per function; REAL(name) then has its declared type. */
+#define REAL_FUNCTIONS(X)                                                                          \
+        X(connect) X(getpeername) X(getsockopt) X(getaddrinfo)                                     \
+        X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64)                                \
+        X(__open_2) X(__open64_2) X(__openat_2) X(__openat64_2)                                    \
+        X(fopen) X(fopen64) X(freopen) X(freopen64)                                                \
+        X(mkstemp) X(mkstemp64) X(mkostemp) X(mkostemp64)                                          \
+        X(mkstemps) X(mkstemps64) X(mkostemps) X(mkostemps64)                                      \
+        X(mkdtemp) X(tmpfile) X(tmpfile64)                                                         \
+        X(mkdir) X(mkdirat) X(rmdir) X(rename) X(renameat) X(renameat2)                            \
+        X(link) X(linkat) X(symlink) X(symlinkat) X(unlink) X(unlinkat) X(remove)                  \
+        X(access) X(faccessat) X(chmod) X(fchmod) X(fchmodat) X(utimensat) X(futimens)             \
+        X(truncate) X(truncate64) X(flock) X(lockf) X(lockf64) X(fcntl) X(fcntl64)                 \
+        X(write) X(pwrite) X(pwrite64) X(writev) X(pwritev) X(pwritev64)                           \
+        X(ftruncate) X(ftruncate64) X(posix_fallocate) X(posix_fallocate64)                        \
+        X(copy_file_range) X(sendfile) X(sendfile64)
+
+enum real_id {
+#define X(name) REAL_##name,
+        REAL_FUNCTIONS(X)
+#undef X
+        REAL_COUNT
+};
+
+extern _Atomic(void *) real_table[REAL_COUNT];
+
+/* Look the symbol up and store it. A symbol that no library has gives a function that fails with
+ * ENOSYS, so a caller never sees NULL. Keeps errno. */
+void *real_resolve(enum real_id id);
+
+static inline void *real_get(enum real_id id)
+{
+        void *function = atomic_load_explicit(&real_table[id], memory_order_relaxed);
+
+        return __builtin_expect(function != NULL, 1) ? function : real_resolve(id);
+}
+
+#define REAL(name) ((__typeof__(&name))real_get(REAL_##name))
+
+#define EXPORT __attribute__((visibility("default")))
+
+#endif

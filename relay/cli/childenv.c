@@ -1,0 +1,125 @@
+/* The environment of the command; see childenv.h. */
+#include "cli/childenv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct childenv {
+        char **list; /* owned, and each string */
+        size_t count;
+        bool failed;
+};
+
+static void append(struct childenv *env, char *entry)
+{
+        char **more = entry != NULL ? realloc(env->list, (env->count + 2) * sizeof *more) : NULL;
+
+        if (more == NULL) {
+                free(entry);
+                env->failed = true;
+                return;
+        }
+        env->list = more;
+        more[env->count++] = entry;
+        more[env->count] = NULL;
+}
+
+struct childenv *childenv_new(void)
+{
+        struct childenv *env = calloc(1, sizeof *env);
+
+        for (char **e = environ; env != NULL && e != NULL && *e != NULL; e++)
+                append(env, strdup(*e));
+        return env;
+}
+
+void childenv_free(struct childenv *env)
+{
+        if (env == NULL)
+                return;
+        for (size_t i = 0; i < env->count; i++)
+                free(env->list[i]);
+        free(env->list);
+        free(env);
+}
+
+/* Index of a variable, or count. */
+static size_t find(const struct childenv *env, const char *name)
+{
+        size_t len = strlen(name), i = 0;
+
+        while (i < env->count && (strncmp(env->list[i], name, len) != 0 || env->list[i][len] != '='))
+                i++;
+        return i;
+}
+
+static const char *get(const struct childenv *env, const char *name)
+{
+        size_t i = find(env, name);
+
+        return i < env->count ? env->list[i] + strlen(name) + 1 : NULL;
+}
+
+void childenv_set(void *ctx, const char *name, const char *value)
+{
+        struct childenv *env = ctx;
+        size_t i = find(env, name);
+        char *entry;
+
+        if (asprintf(&entry, "%s=%s", name, value) < 0) {
+                env->failed = true;
+                return;
+        }
+        if (i == env->count) {
+                append(env, entry);
+                return;
+        }
+        free(env->list[i]);
+        env->list[i] = entry;
+}
+
+void childenv_preload(struct childenv *env, const char *library)
+{
+        const char *old = get(env, "LD_PRELOAD");
+        char *value;
+
+        if (old == NULL || old[0] == '\0') {
+                childenv_set(env, "LD_PRELOAD", library);
+                return;
+        }
+        if (strstr(old, library) != NULL)
+                return;
+        if (asprintf(&value, "%s:%s", library, old) < 0) {
+                env->failed = true;
+                return;
+        }
+        childenv_set(env, "LD_PRELOAD", value);
+        free(value);
+}
+
+void childenv_take_over_proxies(struct childenv *env, uint16_t port)
+{
+        static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "http_proxy",
+                                            "HTTP_PROXY",  "all_proxy",   "ALL_PROXY"};
+        char url[40];
+
+        snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+                const char *value = get(env, names[i]);
+
+                if (value != NULL && value[0] != '\0')
+                        childenv_set(env, names[i], url);
+        }
+}
+
+char **childenv_list(struct childenv *env)
+{
+        return env->list;
+}
+
+bool childenv_is_whole(const struct childenv *env)
+{
+        return !env->failed;
+}

@@ -1,0 +1,294 @@
+/* The table of options and what follows from it; see options.h. */
+#include "cli/options.h"
+#include "cli/config.h"
+#include "cli/option_table.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct options, field)
+
+/* name, short, argument, optional argument's value, commands, type, field, inside, help */
+const struct option_def option_table[] = {
+        {"upstream", 0, "URL", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(upstream), true,
+         "go out through this proxy: http://[USER:PASSWORD@]HOST:PORT, or the word direct "
+         "(default: https_proxy, http_proxy and all_proxy of the environment)"},
+        {"no-proxy", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(no_proxy), true,
+         "hosts that are reached directly: names, .suffixes, addresses, CIDR blocks, each with an "
+         "optional :port, or * (default: no_proxy of the environment)"},
+        {"inspect", 0, "WHEN", "auto", FOR_RUN, OPTION_STRING, AT(inspect), true,
+         "look inside TLS: never, auto (a client that refuses is passed through from then on) or always "
+         "(default: never; --inspect alone: auto)"},
+        {"bypass", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(bypass), false,
+         "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the list is "
+         "the word none (default: loopback)"},
+        {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
+         "write the record here (run: default a new file in the state directory; relay: none)"},
+        {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
+         "serve CONNECT and http:// requests here; may be given more than once"},
+        {"socket", 0, "PATH", NULL, FOR_RELAY, OPTION_STRING, AT(socket), false,
+         "control socket for preloaded programs (default: tapline/relay.sock in the runtime directory)"},
+        {"drain", 0, "SECONDS", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(drain), true,
+         "time that open connections get when the command has ended or the relay is told to stop "
+         "(default: 2)"},
+        {"format", 0, "text|json", NULL, FOR_REPORT, OPTION_STRING, AT(format), true, "form of the report (default: text)"},
+        {"output", 0, "FILE", NULL, FOR_REPORT, OPTION_STRING, AT(output), true,
+         "write the report here (default: standard output)"},
+        {"config", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_STRING, AT(config), true,
+         "read this configuration file (default: tapline/tapline.conf in the configuration directory, else "
+         "/etc/tapline.conf)"},
+        {"quiet", 'q', NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(quiet), true,
+         "say nothing when all is well"},
+        {"verbose", 'v', NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(verbose), true,
+         "print every event on standard error as it is recorded"},
+        {"help", 'h', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_FLAG, AT(help), true, "print this and exit"},
+        {NULL, 0, NULL, NULL, 0, OPTION_FLAG, 0, false, NULL},
+};
+
+static void *field(struct options *o, const struct option_def *def)
+{
+        return (char *)o + def->offset;
+}
+
+bool option_is_set(const struct options *o, const struct option_def *def)
+{
+        const void *at = (const char *)o + def->offset;
+
+        if (def->type == OPTION_FLAG)
+                return *(const bool *)at;
+        return *(char *const *)at != NULL;
+}
+
+static int add_to_list(char ***list, const char *value)
+{
+        size_t count = 0;
+        char **more;
+
+        while (*list != NULL && (*list)[count] != NULL)
+                count++;
+        more = realloc(*list, (count + 2) * sizeof *more);
+        if (more == NULL)
+                return -1;
+        *list = more;
+        more[count] = strdup(value);
+        more[count + 1] = NULL;
+        return more[count] != NULL ? 0 : -1;
+}
+
+int option_set(struct options *o, const struct option_def *def, const char *value, const char *from)
+{
+        char **text = field(o, def);
+
+        switch (def->type) {
+        case OPTION_FLAG:
+                *(bool *)field(o, def) = true;
+                return 0;
+        case OPTION_LIST:
+                return add_to_list(field(o, def), value);
+        case OPTION_STRING:
+                free(*text);
+                *text = strdup(value);
+                break;
+        }
+        if (text == &o->upstream) {
+                free(o->upstream_from);
+                o->upstream_from = strdup(from);
+        }
+        return *text != NULL ? 0 : -1;
+}
+
+/* getopt(3)'s tables, from ours. "+": the command of run begins at the first operand. */
+static void make_getopt(unsigned command, struct option *longs, char *shorts)
+{
+        *shorts++ = '+';
+        *shorts++ = ':';
+        for (const struct option_def *def = option_table; def->name != NULL; def++) {
+                if ((def->commands & command) == 0)
+                        continue;
+                *longs++ = (struct option){def->name,
+                                           def->argument == NULL         ? no_argument
+                                           : def->optional_value != NULL ? optional_argument
+                                                                         : required_argument,
+                                           NULL, 256 + (int)(def - option_table)};
+                if (def->short_name != 0)
+                        *shorts++ = def->short_name;
+        }
+        *longs = (struct option){NULL, 0, NULL, 0};
+        *shorts = '\0';
+}
+
+static const struct option_def *find_short(int c)
+{
+        for (const struct option_def *def = option_table; def->name != NULL; def++)
+                if (def->short_name == c)
+                        return def;
+        return NULL;
+}
+
+static int bad_option(const char *command, int kind, char **argv)
+{
+        const char *shown = argv[optind - 1];
+
+        if (kind == ':')
+                fprintf(stderr, "tapline %s: option %s needs a value; see tapline %s --help\n", command, shown, command);
+        else if (optopt > 0 && optopt < 256)
+                fprintf(stderr, "tapline %s: unknown option -%c; see tapline %s --help\n", command, optopt, command);
+        else if (optopt >= 256)
+                fprintf(stderr, "tapline %s: option --%s takes no value; see tapline %s --help\n", command,
+                        option_table[optopt - 256].name, command);
+        else
+                fprintf(stderr, "tapline %s: unknown option %s; see tapline %s --help\n", command, shown, command);
+        return -1;
+}
+
+static int read_command_line(struct options *o, unsigned command, int argc, char **argv, int *next)
+{
+        struct option longs[32];
+        char shorts[40], from[64];
+        int c;
+
+        make_getopt(command, longs, shorts);
+        opterr = 0;
+        optind = 0;
+        while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+                const struct option_def *def = c >= 256 ? &option_table[c - 256] : find_short(c);
+
+                if (c == '?' || c == ':' || def == NULL)
+                        return bad_option(argv[0], c, argv);
+                snprintf(from, sizeof from, "--%s", def->name);
+                if (option_set(o, def, optarg != NULL ? optarg : def->optional_value != NULL ? def->optional_value : "", from) < 0)
+                        return -1;
+        }
+        *next = optind;
+        return 0;
+}
+
+/* TAPLINE_NO_PROXY for no-proxy. */
+static void variable_name(const struct option_def *def, char *out, size_t cap)
+{
+        snprintf(out, cap, "TAPLINE_%s", def->name);
+        for (char *p = out; *p != '\0'; p++)
+                *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+}
+
+static int read_environment(struct options *o, unsigned command)
+{
+        bool inside = getenv(OPTIONS_ENV_INSIDE) != NULL;
+        char name[64];
+
+        for (const struct option_def *def = option_table; def->name != NULL; def++) {
+                const char *value;
+
+                if ((def->commands & command) == 0 || option_is_set(o, def) || strcmp(def->name, "help") == 0 ||
+                    (inside && !def->inside))
+                        continue;
+                variable_name(def, name, sizeof name);
+                value = getenv(name);
+                if (value == NULL || value[0] == '\0')
+                        continue;
+                if (def->type == OPTION_FLAG && strcmp(value, "0") == 0)
+                        continue;
+                if (option_set(o, def, value, name) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static int check_inspect(struct options *o)
+{
+        static const char *const words[] = {"never", "auto", "always"};
+
+        o->inspect_mode = INSPECT_NEVER;
+        for (size_t i = 0; o->inspect != NULL && i < 3; i++) {
+                if (strcmp(o->inspect, words[i]) == 0) {
+                        o->inspect_mode = (enum inspect_mode)i;
+                        return 0;
+                }
+        }
+        if (o->inspect == NULL)
+                return 0;
+        fprintf(stderr, "tapline: inspect: '%s' is not one of never, auto, always\n", o->inspect);
+        return -1;
+}
+
+static int check_drain(struct options *o)
+{
+        char *end;
+        double seconds = o->drain != NULL ? strtod(o->drain, &end) : 2;
+
+        if (o->drain != NULL && (end == o->drain || *end != '\0' || !(seconds >= 0 && seconds <= 3600))) {
+                fprintf(stderr, "tapline: drain: '%s' is not a number of seconds from 0 to 3600\n", o->drain);
+                return -1;
+        }
+        o->drain_ms = (int)(seconds * 1000);
+        return 0;
+}
+
+static int check_format(const struct options *o)
+{
+        if (o->format == NULL || strcmp(o->format, "text") == 0 || strcmp(o->format, "json") == 0)
+                return 0;
+        fprintf(stderr, "tapline: format: '%s' is not one of text, json\n", o->format);
+        return -1;
+}
+
+int options_read(struct options *o, unsigned command, int argc, char **argv, int *next)
+{
+        memset(o, 0, sizeof *o);
+        if (read_command_line(o, command, argc, argv, next) < 0)
+                return -1;
+        if (o->help)
+                return 0;
+        if (read_environment(o, command) < 0 || tapline_config_read(o, command) < 0)
+                return -1;
+        return check_inspect(o) < 0 || check_drain(o) < 0 || check_format(o) < 0 ? -1 : 0;
+}
+
+void options_free(struct options *o)
+{
+        for (const struct option_def *def = option_table; def->name != NULL; def++)
+                if (def->type == OPTION_STRING)
+                        free(*(char **)field(o, def));
+        for (size_t i = 0; o->listen != NULL && o->listen[i] != NULL; i++)
+                free(o->listen[i]);
+        free(o->listen);
+        free(o->upstream_from);
+        memset(o, 0, sizeof *o);
+}
+
+/* One option's help, wrapped at 79 columns behind an indent of 24. */
+static void print_help(const struct option_def *def)
+{
+        char left[64];
+        int used = snprintf(left, sizeof left, "  %s%c%s--%s%s%s%s%s", def->short_name != 0 ? "-" : "  ",
+                            def->short_name != 0 ? def->short_name : ' ', def->short_name != 0 ? ", " : " ",
+                            def->name, def->optional_value != NULL ? "[" : "", def->argument != NULL ? "=" : "",
+                            def->argument != NULL ? def->argument : "", def->optional_value != NULL ? "]" : "");
+        const char *text = def->help;
+
+        printf("%s%*s", left, used < 28 ? 28 - used : 0, "");
+        if (used >= 28)
+                printf("\n%28s", "");
+        while (strlen(text) > 51) {
+                int len = 51;
+
+                while (len > 0 && text[len] != ' ')
+                        len--;
+                printf("%.*s\n%28s", len, text, "");
+                text += len + 1;
+        }
+        printf("%s\n", text);
+}
+
+void options_help(unsigned command)
+{
+        for (const struct option_def *def = option_table; def->name != NULL; def++)
+                if ((def->commands & command) != 0)
+                        print_help(def);
+        printf("\nEach option is also a key of the configuration file (with _ for -) and an environment\n"
+               "variable (TAPLINE_UPSTREAM and so on). The command line beats the environment beats the file.\n");
+}

@@ -1,0 +1,44 @@
+/* Options: one table (options.c) from which the command line, the environment, the configuration file and
+ * --help follow. Command line beats environment beats file. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4 };
+
+enum inspect_mode { INSPECT_NEVER, INSPECT_AUTO, INSPECT_ALWAYS };
+
+/* All strings are owned. */
+struct options {
+        char *upstream, *upstream_from; /* where it was said, for messages and the record */
+        char *no_proxy;
+        char *inspect;
+        char *bypass;
+        char *record;
+        char *config;
+        char *socket;
+        char *format;
+        char *output;
+        char **listen; /* NULL-terminated, or NULL */
+        char *drain;   /* seconds */
+        bool quiet, verbose, help;
+        enum inspect_mode inspect_mode; /* from inspect, checked */
+        int drain_ms;                   /* from drain, checked */
+};
+
+/* Read all three sources for a command. argv[0] is the command's name. On success *next is the index of the
+ * first operand. Returns 0; on bad input prints one line that names the option, variable or file:line and
+ * key, and returns -1. options_free in both cases. */
+int options_read(struct options *o, unsigned command, int argc, char **argv, int *next);
+void options_free(struct options *o);
+
+/* Print the table's lines for a command. */
+void options_help(unsigned command);
+
+/* "1" in this variable: the environment was made by `tapline run`, so what it says of records and sockets
+ * was not meant for a second tapline inside it. */
+#define OPTIONS_ENV_INSIDE "TAPLINE_INSIDE"
+
+#endif

@@ -1,0 +1,114 @@
+/* tapline report: explains a record again. */
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/paths.h"
+#include "explain/explain.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void usage(void)
+{
+        puts("usage: tapline report [options] [RECORD]\n\n"
+             "Reads a record (the newest one if none is named) and says what went wrong.\n");
+        options_help(FOR_REPORT);
+        puts("\nexit status: 0 when nothing is wrong, 1 when there is an error finding, 2 on bad input.");
+}
+
+static int read_events(const char *path, struct record_events *events)
+{
+        int result = record_read(path, events);
+
+        if (result == -EINVAL)
+                fprintf(stderr, "tapline: %s is not a record of tapline\n", path);
+        else if (result == -ENODATA)
+                fprintf(stderr, "tapline: the record %s is empty\n", path);
+        else if (result < 0)
+                fprintf(stderr, "tapline: cannot read the record %s: %s\n", path, strerror(-result));
+        return result;
+}
+
+static struct catalogue *load_catalogue(void)
+{
+        char *path = path_catalogue(), *user = path_config("catalogue.conf"), *error = NULL;
+        struct catalogue *catalogue = NULL;
+
+        if (path == NULL || catalogue_load(&catalogue, path, user, &error) < 0)
+                fprintf(stderr, "tapline: %s; package managers are not recognised\n",
+                        error != NULL ? error : "no catalogue.conf");
+        free(path);
+        free(user);
+        free(error);
+        return catalogue;
+}
+
+static int write_report(const struct explanation *ex, const struct options *o, const char *path)
+{
+        bool json = o->format != NULL && strcmp(o->format, "json") == 0;
+        FILE *out = o->output != NULL ? fopen(o->output, "we") : stdout;
+        int result = out == NULL ? -errno : json ? report_json(ex, path, out) : report_text(ex, path, out);
+
+        if (out != NULL && fflush(out) != 0 && result == 0)
+                result = -errno;
+        if (out != NULL && out != stdout && fclose(out) != 0 && result == 0)
+                result = -errno;
+        if (result < 0)
+                fprintf(stderr, "tapline: cannot write the report%s%s: %s\n", o->output != NULL ? " " : "",
+                        o->output != NULL ? o->output : "", strerror(-result));
+        return result;
+}
+
+static bool has_error(const struct explanation *ex)
+{
+        for (size_t i = 0; i < ex->finding_count; i++)
+                if (ex->findings[i].severity == SEVERITY_ERROR)
+                        return true;
+        return false;
+}
+
+static int report(const struct options *o, const char *path)
+{
+        struct record_events events;
+        struct explanation ex;
+        struct catalogue *catalogue;
+        int status = EXIT_USAGE;
+
+        if (read_events(path, &events) < 0)
+                return EXIT_USAGE;
+        catalogue = load_catalogue();
+        if (explain(&events, catalogue, &ex) == 0) {
+                if (write_report(&ex, o, path) == 0)
+                        status = has_error(&ex) ? 1 : 0;
+                explanation_free(&ex);
+        }
+        catalogue_free(catalogue);
+        record_events_free(&events);
+        return status;
+}
+
+int command_report(int argc, char **argv)
+{
+        struct options o;
+        int next = 0, status = EXIT_USAGE;
+        char *newest = NULL;
+
+        if (options_read(&o, FOR_REPORT, argc, argv, &next) < 0) {
+                /* said already */
+        } else if (o.help) {
+                usage();
+                status = EXIT_SUCCESS;
+        } else if (next + 1 < argc) {
+                fprintf(stderr, "tapline report: one record at a time; see tapline report --help\n");
+        } else if (next < argc) {
+                status = report(&o, argv[next]);
+        } else if ((newest = path_newest_record()) != NULL) {
+                status = report(&o, newest);
+        } else {
+                fputs("tapline: there is no record yet; tapline run makes one\n", stderr);
+        }
+        free(newest);
+        options_free(&o);
+        return status;
+}

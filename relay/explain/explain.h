@@ -1,0 +1,60 @@
+/* From events to findings and reports. Sees events only, so that any record can be replayed.
+ * findings.c holds the table of codes, rules_*.c the rules, catalogue.c the package managers. */
+#ifndef EXPLAIN_EXPLAIN_H
+#define EXPLAIN_EXPLAIN_H
+
+#include "record/reader.h"
+#include "explain/catalogue.h"
+#include <stdio.h>
+
+enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
+
+struct finding {
+        const char *code; /* static */
+        enum severity severity;
+        char *summary;   /* owned; one sentence */
+        char **evidence; /* owned; lines with times (UTC, as in the record) */
+        size_t evidence_count;
+        char **commands; /* owned; remedy to be pasted, in this order, into one shell */
+        size_t command_count;
+        char *advice; /* owned; what else can be done, or NULL */
+};
+
+struct summary {
+        size_t processes, connections, requests, responses_ok;
+        size_t file_failures;    /* failed file calls, harmless ones included */
+        size_t network_failures; /* failed lookups and connections */
+        size_t failures;         /* both */
+        size_t uncovered;        /* programs that tapline could not see into */
+        bool ended;              /* run.end was seen */
+        bool relay;              /* the record of `tapline relay`: there is no command */
+        int status;              /* exit status, -1 if not known */
+        char *signal;            /* owned or NULL */
+        char *command; /* owned: the command as one line, quoted for a shell; "" if none */
+        bool relay_lost;
+};
+
+struct explanation {
+        struct finding *findings; /* owned; causes first, in the order in which to fix them */
+        size_t finding_count;
+        char **seen; /* owned; if nothing was found: what went wrong without proof, as lines */
+        size_t seen_count;
+        struct summary summary;
+        bool truncated;
+        size_t bad_lines;
+};
+
+/* Run all rules. catalogue may be NULL. A run that worked has no findings. Returns 0 or -ENOMEM,
+ * then *out is empty. The caller frees with explanation_free. */
+int explain(const struct record_events *events, const struct catalogue *catalogue,
+            struct explanation *out);
+void explanation_free(struct explanation *ex);
+
+/* "error", "warning", "note". */
+const char *severity_name(enum severity severity);
+
+/* Reports. record_path is shown to the reader; all return 0 or -errno of writing. */
+int report_text(const struct explanation *ex, const char *record_path, FILE *out);
+int report_json(const struct explanation *ex, const char *record_path, FILE *out);
+
+#endif

@@ -1,0 +1,23 @@
+/* The rules: each looks at the facts of a run that did not work and adds what it can prove. The
+ * table is in explain.c; a later rule may look at what earlier ones found. */
+#ifndef EXPLAIN_RULES_H
+#define EXPLAIN_RULES_H
+
+#include "explain/facts.h"
+#include "explain/findings.h"
+
+/* Names and connections that failed and were not made good later (rules_network.c). */
+void rules_network(const struct facts *facts, struct findings *findings);
+/* Upstream proxies, and proxies that the program itself speaks to (rules_proxy.c). */
+void rules_proxy(const struct facts *facts, struct findings *findings);
+/* Certificates that somebody refused (rules_tls.c). */
+void rules_tls(const struct facts *facts, struct findings *findings);
+/* Failed file calls; after the network's rules, whose faults it weighs against (rules_files.c). */
+void rules_files(const struct facts *facts, struct findings *findings);
+/* Clients that gave up for no visible reason, programs not covered (rules_client.c). */
+void rules_client(const struct facts *facts, struct findings *findings);
+
+/* Up to this many events are shown for one fault; the others are counted. */
+enum { EVIDENCE_MAX = 4 };
+
+#endif

@@ -1,0 +1,263 @@
+/* Rules about files. A failed call in a package manager's cache is the cause of a failed run if the
+ * tool cannot do without the file and the network did not stop it before: its process was answered,
+ * or never got as far as to ask. Otherwise it is at most a warning behind the network's fault. */
+#include "explain/filefault.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *title(const struct filefault *group)
+{
+        return group->tool != NULL ? group->tool->title : "The program";
+}
+
+/* "root" or "uid 12". Caller owns. */
+static char *owner_of(const json_t *event)
+{
+        const char *name = event_get_str(event, "owner_name");
+
+        return name != NULL ? text_format("%s", name)
+                            : text_format("uid %lld", (long long)event_get_int(event, "owner", -1));
+}
+
+/* "owner root, mode 0555, you are uid 1000". Caller owns. */
+static char *permissions(const json_t *event)
+{
+        const char *mode = event_get_str(event, "mode");
+        char *owner = owner_of(event), *text;
+
+        text = text_format("owner %s, mode %s, you are uid %lld", owner ? owner : "?",
+                           mode != NULL ? mode : "unknown",
+                           (long long)event_get_int(event, "uid", -1));
+        free(owner);
+        return text;
+}
+
+static const char *kind_of_file(const struct filefault *group)
+{
+        const char *at = filefault_blocked(group);
+        size_t len = strlen(at);
+
+        if (!filefault_is_file(group))
+                return "directory";
+        return len > 5 && strcmp(at + len - 5, ".lock") == 0 ? "lock file" : "file";
+}
+
+/* How the sentence ends when the network has done its part. Caller owns. */
+static char *innocence(const struct filefault *group)
+{
+        const struct process *p = group->first->process;
+
+        if (p != NULL && p->answers > 0)
+                return text_format("; the network is innocent, %zu answer%s arrived", p->answers,
+                                   text_s(p->answers));
+        return text_format("%s", group->unconnected ? "; the network was never tried" : "");
+}
+
+static char *summary_of(const struct filefault *group, const char *tail, const char *owner)
+{
+        const json_t *event = group->first->event;
+        const char *at = filefault_blocked(group), *who = title(group);
+        const char *error = text_errno(event_get_str(event, "errno"));
+        const char *things = group->root_len > 0 ? "'s cache" : "";
+
+        switch (group->code) {
+        case FINDING_PATH_COMPONENT_NOT_A_DIRECTORY:
+                return text_format("%s cannot use its cache: %s is not a directory%s.", who, at,
+                                   tail);
+        case FINDING_CACHE_NOT_READABLE:
+                return text_format("%s's cache is not readable: %s: %s%s.", who, at, error, tail);
+        case FINDING_READ_ONLY_FILESYSTEM:
+                return text_format("%s%s is on a filesystem that is mounted read-only, %s%s.", who,
+                                   things, group->mount, tail);
+        case FINDING_DISK_FULL:
+                return event_field_is(event, "errno", "EDQUOT")
+                               ? text_format("The disk quota of uid %lld on %s is used up, so %s%s "
+                                             "cannot be written%s.",
+                                             (long long)event_get_int(event, "uid", -1),
+                                             group->mount, who,
+                                             group->root_len > 0 ? things : "'s file", tail)
+                               : text_format("The disk is full: %s has no room left for %s%s%s.",
+                                             group->mount, who,
+                                             group->root_len > 0 ? things : "'s files", tail);
+        case FINDING_INODES_EXHAUSTED:
+                return text_format(
+                        "%s has no inodes left for %s%s: it has room, but no new file can "
+                        "be made%s.",
+                        group->mount, who, group->root_len > 0 ? things : "'s files", tail);
+        case FINDING_CACHE_OWNED_BY_OTHER_USER:
+                return text_format("The %s %s in %s's cache belongs to %s and cannot be written%s.",
+                                   kind_of_file(group), at, who, owner, tail);
+        default:
+                return text_format("%s's cache is not writable: %s: %s%s.", who, at, error, tail);
+        }
+}
+
+static void add_answer(struct draft *d, const struct facts *facts, const json_t *answer)
+{
+        const struct flow *flow = facts_flow(facts, answer);
+        const json_t *request = facts_request(facts, answer);
+        const char *url = event_get_str(answer, "url"), *reason = event_get_str(answer, "reason");
+        const char *method = event_get_str(request, "method");
+
+        url = url != NULL ? url : event_get_str(request, "url");
+        text_add_at(&d->evidence, answer, "%lld%s%s from %s%s%s%s%s",
+                    (long long)event_get_int(answer, "status", 0), reason ? " " : "",
+                    reason ? reason : "", flow != NULL && flow->host ? flow->host : "the host",
+                    url != NULL ? " for " : "", url && method ? method : "",
+                    url && method ? " " : "", url != NULL ? url : "");
+}
+
+static void add_call(struct draft *d, const json_t *event)
+{
+        const char *path2 = event_get_str(event, "path2"), *call = event_get_str(event, "call");
+        const char *error = event_get_str(event, "errno");
+
+        text_add_at(&d->evidence, event, "%s(\"%s\"%s%s%s) failed: %s (%s)", call ? call : "a call",
+                    event_get_str(event, "path"), path2 ? ", \"" : "", path2 ? path2 : "",
+                    path2 ? "\"" : "", text_errno(error), error ? error : "?");
+}
+
+/* What the relay found when it looked at the place. */
+static void add_detail(struct draft *d, const struct filefault *group)
+{
+        const json_t *event = group->first->event;
+        const char *at = filefault_blocked(group), *fstype = event_get_str(event, "fstype");
+        char *rights = permissions(event);
+
+        if (group->code == FINDING_READ_ONLY_FILESYSTEM)
+                text_add(&d->evidence, "filesystem %s (%s) is mounted read-only", group->mount,
+                         fstype ? fstype : "unknown type");
+        else if (group->mount != NULL)
+                text_add(&d->evidence, "filesystem %s (%s): %lld bytes and %lld inodes free",
+                         group->mount, fstype ? fstype : "unknown type",
+                         (long long)event_get_int(event, "free_bytes", -1),
+                         (long long)event_get_int(event, "free_inodes", -1));
+        else if (group->code == FINDING_PATH_COMPONENT_NOT_A_DIRECTORY)
+                text_add(&d->evidence, "%s is no directory (it is a %s, %s)", at,
+                         event_get_str(event, "type") ? event_get_str(event, "type") : "file",
+                         rights ? rights : "");
+        else if (filefault_is_file(group))
+                text_add(&d->evidence, "the %s %s: %s", kind_of_file(group), at,
+                         rights ? rights : "");
+        else
+                text_add(&d->evidence, "first directory that cannot be %s: %s (%s)",
+                         group->code == FINDING_CACHE_NOT_READABLE ? "entered or read" : "written",
+                         at, rights ? rights : "");
+        free(rights);
+}
+
+static void add_close(struct draft *d, const struct facts *facts, const json_t *answer)
+{
+        const struct flow *flow = facts_flow(facts, answer);
+        int64_t after_us;
+
+        if (flow == NULL || flow->close == NULL || !event_field_is(flow->close, "first", "client"))
+                return;
+        after_us = event_get_time_us(flow->close) - event_get_time_us(answer);
+        if (after_us >= 0)
+                text_add_at(&d->evidence, flow->close,
+                            "connection closed by the client %lld ms after the answer",
+                            (long long)(after_us / 1000));
+}
+
+static size_t early_closes(const struct facts *facts, const struct process *p)
+{
+        size_t count = 0;
+
+        for (const struct flow *flow = facts->flows; flow != NULL; flow = flow->hh.next)
+                count += flow->process == p && flow->answer != NULL &&
+                         event_field_is(flow->close, "first", "client");
+        return count;
+}
+
+static void add_totals(struct draft *d, const struct facts *facts, const struct filefault *group)
+{
+        const struct process *p = group->first->process;
+        size_t closes = early_closes(facts, p);
+
+        if (p != NULL && p->connects == 0)
+                text_add(&d->evidence, "process %lld tried no connection at all",
+                         (long long)p->pid);
+        if (group->count < 2)
+                return;
+        if (p == NULL || p->answers == 0)
+                text_add(&d->evidence, "in all: %zu such calls failed", group->count);
+        else
+                text_add(&d->evidence,
+                         "in all: %zu good answers, %zu failed calls like this, %zu connections "
+                         "closed "
+                         "by the client",
+                         p->answers, group->count, closes);
+}
+
+static void report_group(const struct facts *facts, const struct filefault *group,
+                         enum severity severity, struct findings *findings)
+{
+        struct draft *d = findings_add(findings, group->code, group->first->event);
+        char *tail = innocence(group), *owner = owner_of(group->first->event);
+
+        if (d != NULL && tail != NULL && owner != NULL) {
+                d->severity = severity;
+                d->summary = summary_of(group, tail, owner);
+                if (group->first->answer != NULL)
+                        add_answer(d, facts, group->first->answer);
+                add_call(d, group->first->event);
+                add_detail(d, group);
+                if (group->first->answer != NULL)
+                        add_close(d, facts, group->first->answer);
+                add_totals(d, facts, group);
+                remedy_files(d, facts, group);
+        }
+        free(owner);
+        free(tail);
+}
+
+static bool is_read(const struct filefault *group)
+{
+        return event_field_is(group->first->event, "intent", "read");
+}
+
+/* Can it have stopped the run, as far as the group alone tells? */
+static bool is_certain(const struct filefault *group, bool network_failed)
+{
+        if (!group->needed || (network_failed && !group->tried_first))
+                return false;
+        return group->unconnected || !is_read(group);
+}
+
+/* A cache that is broken in the same place for another tool too, or for reading as well as for
+ * writing, is one cause. */
+static bool is_explained(const struct filefaults *all, const bool *certain, size_t at)
+{
+        const char *blocked = filefault_blocked(&all->groups[at]);
+
+        for (size_t i = 0; i < all->count; i++)
+                if (i != at && certain[i] && !certain[at] &&
+                    strcmp(filefault_blocked(&all->groups[i]), blocked) == 0)
+                        return true;
+        return false;
+}
+
+void rules_files(const struct facts *facts, struct findings *findings)
+{
+        bool network_failed = findings_has_error(findings, finding_network_bits),
+             any = network_failed;
+        bool certain[FILEFAULT_GROUPS];
+        struct filefaults all;
+
+        filefault_gather(facts, &all);
+        for (size_t i = 0; i < all.count; i++) {
+                certain[i] = is_certain(&all.groups[i], network_failed);
+                any = any || certain[i];
+        }
+        /* A read that failed after connecting may have been done without; it is the cause only if
+         * there is no other. */
+        for (size_t i = 0; i < all.count; i++)
+                certain[i] =
+                        certain[i] || (!any && all.groups[i].needed && is_read(&all.groups[i]));
+        for (size_t i = 0; i < all.count; i++)
+                if (!is_explained(&all, certain, i))
+                        report_group(facts, &all.groups[i],
+                                     certain[i] ? SEVERITY_ERROR : SEVERITY_WARNING, findings);
+}

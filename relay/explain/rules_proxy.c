@@ -1,0 +1,225 @@
+/* Rules about proxies: the upstream of tapline, and one that the program speaks to by itself and
+ * that was seen in its HTTP. A 407 is believed only if no later attempt at the same target got
+ * through: the first half of an authentication is no fault. */
+#include "explain/netfault.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { AUTH_REQUIRED = 407 }; /* RFC 9110 section 15.5.8 */
+
+/* The proxy's URL without its (masked) credentials: what stands after "@". */
+static const char *proxy_address(const char *via)
+{
+        const char *at = strrchr(via, '@'), *scheme = strstr(via, "://");
+
+        return at != NULL ? at + 1 : scheme != NULL ? scheme + 3 : via;
+}
+
+static enum finding_code code_of(const json_t *event)
+{
+        int64_t status = event_get_int(event, "proxy_status", 0);
+
+        if (status == AUTH_REQUIRED)
+                return event_get_bool(event, "credentials", false) ? FINDING_PROXY_AUTH_REJECTED
+                                                                   : FINDING_PROXY_AUTH_REQUIRED;
+        if (status > 0 || event_field_is(event, "stage", "proxy"))
+                return FINDING_PROXY_REFUSED_TUNNEL;
+        return FINDING_PROXY_UNREACHABLE;
+}
+
+static void take_upstream(const struct facts *facts, const json_t *event, struct netfaults *all)
+{
+        const struct flow *flow = facts_flow(facts, event);
+        const char *via = event_get_str(event, "via"), *name = event_get_str(event, "host");
+        int64_t port = event_get_int(event, "port", 0);
+        const struct host *host;
+
+        if (via == NULL || strcmp(via, "direct") == 0 || !event_field_is(event, "result", "failed"))
+                return;
+        name = flow != NULL && flow->host != NULL ? flow->host : name;
+        host = facts_host(facts, name, port);
+        if (host == NULL || host->reached_us <= netfault_began_us(event))
+                netfault_add(all, &(struct netfault_item){code_of(event), proxy_address(via), name,
+                                                          port, event, true});
+}
+
+static bool sent_credentials(const json_t *request)
+{
+        const json_t *headers = json_object_get(request, "headers");
+
+        for (size_t i = 0; i < json_array_size(headers); i++) {
+                const json_t *name = json_array_get(json_array_get(headers, i), 0);
+
+                if (json_is_string(name) &&
+                    strcasecmp(json_string_value(name), "Proxy-Authorization") == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* An answer of a proxy to the program itself. Where tapline was that proxy, its own upstream event
+ * says more. */
+static void take_response(const struct facts *facts, const json_t *event, struct netfaults *all)
+{
+        const struct flow *flow = facts_flow(facts, event);
+        const json_t *request = facts_request(facts, event);
+        int64_t status = event_get_int(event, "status", 0);
+        enum finding_code code = FINDING_PROXY_REFUSED_TUNNEL;
+        const struct host *proxy;
+
+        if (status != AUTH_REQUIRED &&
+            (status < 400 || !event_field_is(request, "method", "CONNECT")))
+                return;
+        if (flow == NULL || flow->host == NULL ||
+            event_field_is(flow->upstream, "result", "failed"))
+                return;
+        proxy = facts_host(facts, flow->host, 0);
+        if (proxy != NULL && proxy->answered_us > event_get_time_us(event))
+                return;
+        if (status == AUTH_REQUIRED)
+                code = sent_credentials(request) ? FINDING_PROXY_AUTH_REJECTED
+                                                 : FINDING_PROXY_AUTH_REQUIRED;
+        netfault_add(all, &(struct netfault_item){code, flow->host, flow->host, flow->port, event,
+                                                  true});
+}
+
+/* "502 Bad Gateway", or what happened instead of an answer. Caller owns. */
+static char *refusal(const json_t *event)
+{
+        bool answer = event_is(event, "http.response");
+        int64_t status = event_get_int(event, answer ? "status" : "proxy_status", 0);
+        const char *reason = event_get_str(event, answer ? "reason" : "proxy_reason");
+        const char *error = event_get_str(event, "error");
+
+        if (status > 0 && reason != NULL && *reason != '\0')
+                return text_format("%lld %s", (long long)status, reason);
+        if (status > 0)
+                return text_format("%lld", (long long)status);
+        if (error == NULL)
+                error = text_errno(event_get_str(event, "errno"));
+        return text_format("%s", error);
+}
+
+static char *summary_of(const struct netfault *group, const char *hosts, const char *why)
+{
+        switch (group->code) {
+        case FINDING_PROXY_AUTH_REQUIRED:
+                return text_format("The proxy %s wants a user name and a password, and none was "
+                                   "sent to it.",
+                                   group->via);
+        case FINDING_PROXY_AUTH_REJECTED:
+                return text_format("The proxy %s does not accept the user name or the password.",
+                                   group->via);
+        case FINDING_PROXY_UNREACHABLE:
+                return text_format("The proxy %s cannot be reached: %s.", group->via, why);
+        default:
+                return event_get_int(group->events[0], "proxy_status", 0) > 0 ||
+                                       event_is(group->events[0], "http.response")
+                               ? text_format("The proxy %s refuses the tunnel to %s: %s.",
+                                             group->via, hosts, why)
+                               : text_format("The proxy %s gave no tunnel to %s: %s.", group->via,
+                                             hosts, why);
+        }
+}
+
+static void add_line(struct draft *d, const json_t *event, const struct netfault *group)
+{
+        const char *challenge = event_get_str(event, "proxy_challenge");
+        const char *body = event_get_str(event, "proxy_body");
+        const char *name = event_get_str(event, "host");
+        char *why = refusal(event);
+
+        if (event_is(event, "http.response"))
+                text_add_at(&d->evidence, event, "%s from the proxy %s for %s", why ? why : "",
+                            group->via,
+                            event_get_str(event, "url") ? event_get_str(event, "url")
+                                                        : "a request");
+        else
+                text_add_at(&d->evidence, event, "%s: tunnel to %s:%lld through %s%s%s%s",
+                            why ? why : "", name != NULL ? name : "the host",
+                            (long long)event_get_int(event, "port", 0), group->via,
+                            challenge ? " (it asks for " : "", challenge ? challenge : "",
+                            challenge ? ")" : "");
+        if (body != NULL && *body != '\0' && event == group->events[0])
+                text_add(&d->evidence, "the proxy says: %.200s", body);
+        free(why);
+}
+
+/* Where the proxy came from says where its credentials go. */
+static void add_credentials_command(struct draft *d, const struct facts *facts,
+                                    const struct netfault *group)
+{
+        const char *from = event_get_str(facts->start, "upstream_from");
+        const char *upstream = event_get_str(facts->start, "upstream");
+        const char *mode = event_get_str(facts->start, "mode");
+        bool own = event_is(group->events[0], "upstream");
+        int scheme = upstream != NULL && own ? (int)strcspn(upstream, ":") : 4;
+        char *url = text_format("%.*s://USER:PASSWORD@%s", scheme,
+                                upstream && own ? upstream : "http", group->via);
+        char *quoted = url != NULL ? text_quote(url) : NULL;
+        char *command = text_command(json_object_get(facts->start, "command"));
+
+        if (quoted != NULL && own && (from == NULL || strcmp(from, "option") == 0))
+                text_add(&d->commands, "tapline %s --upstream %s%s%s", mode != NULL ? mode : "run",
+                         quoted, command && *command ? " -- " : "", command ? command : "");
+        else if (quoted != NULL)
+                text_add(&d->commands, "export %s=%s", own ? from : "https_proxy", quoted);
+        free(command);
+        free(quoted);
+        free(url);
+}
+
+static void add_check_command(struct draft *d, const struct netfault *group)
+{
+        char *proxy = text_quote(group->via), *host = NULL;
+
+        if (group->host_count > 0)
+                host = text_quote(group->hosts[0]);
+        if (proxy != NULL && host != NULL)
+                text_add(&d->commands, "curl -sv -o /dev/null --proxy %s https://%s:%lld/", proxy,
+                         host, (long long)group->ports[0]);
+        free(host);
+        free(proxy);
+}
+
+static void report_group(const struct facts *facts, const struct netfault *group,
+                         struct findings *findings)
+{
+        struct draft *d = findings_add(findings, group->code, group->events[0]);
+        char *hosts = netfault_hosts(group), *why = refusal(group->events[0]);
+
+        if (d != NULL && hosts != NULL && why != NULL) {
+                why[strcspn(why, "\r\n")] = '\0';
+                if (*why != '\0' && why[strlen(why) - 1] == '.')
+                        why[strlen(why) - 1] = '\0';
+                d->summary = summary_of(group, hosts, why);
+                for (size_t i = 0; i < group->count && i < EVIDENCE_MAX; i++)
+                        add_line(d, group->events[i], group);
+                netfault_proof(d, facts, group);
+                if (group->code == FINDING_PROXY_AUTH_REQUIRED ||
+                    group->code == FINDING_PROXY_AUTH_REJECTED)
+                        add_credentials_command(d, facts, group);
+                else
+                        add_check_command(d, group);
+        }
+        free(hosts);
+        free(why);
+}
+
+void rules_proxy(const struct facts *facts, struct findings *findings)
+{
+        struct netfaults all = {0};
+
+        for (size_t i = 0; i < facts->events->count; i++) {
+                const json_t *event = facts->events->items[i];
+
+                if (event_is(event, "upstream"))
+                        take_upstream(facts, event, &all);
+                else if (event_is(event, "http.response"))
+                        take_response(facts, event, &all);
+        }
+        for (size_t i = 0; i < all.count; i++)
+                report_group(facts, &all.groups[i], findings);
+}

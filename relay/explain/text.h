@@ -1,0 +1,46 @@
+/* Small texts for findings: formatted strings, lists of them, times and errnos for people, quoting
+ * for a shell. Used by everything in explain/. */
+#ifndef EXPLAIN_TEXT_H
+#define EXPLAIN_TEXT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A growing list; when memory runs out, oom is set and stays set. */
+struct text_list {
+        char **items; /* owned, each owned */
+        size_t count;
+        bool oom;
+};
+
+/* Returns NULL when out of memory. The caller owns it. */
+char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void text_add(struct text_list *list, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+/* As text_add, with the event's time of day in front. */
+void text_add_at(struct text_list *list, const json_t *event, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+void text_list_fini(struct text_list *list);
+
+/* text as one word of a POSIX shell. Caller owns; NULL when out of memory. */
+char *text_quote(const char *text);
+
+/* A command as one line of a POSIX shell from a JSON array of strings; "" if it is none. Caller
+ * owns; NULL when out of memory. */
+char *text_command(const json_t *argv);
+
+/* "Permission denied" for "EACCES"; the name itself if it is not known. */
+const char *text_errno(const char *name);
+
+/* "s" unless count is 1. */
+const char *text_s(size_t count);
+
+/* Base name of a path, borrowed from it. */
+const char *text_base(const char *path);
+
+/* True if path is dir or lies below it. Neither ends in a slash (but for "/"). */
+bool text_is_below(const char *path, const char *dir);
+
+#endif

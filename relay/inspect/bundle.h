@@ -1,0 +1,30 @@
+/* Bundles of certificates in PEM: reads them from where clients keep their roots, and writes them
+ * with ours added. Holds certificates only: keys and comments in a user's file are left behind. */
+#ifndef INSPECT_BUNDLE_H
+#define INSPECT_BUNDLE_H
+
+#include <openssl/x509.h>
+#include <stddef.h>
+
+/* PEM blocks of certificates, one after the other. All zero is an empty bundle. */
+struct bundle {
+        char *pem; /* owned; NULL when empty */
+        size_t len;
+};
+
+void bundle_fini(struct bundle *b);
+
+/* Add the certificates of path: a file, or a directory as c_rehash(1) makes them. Returns 0, or
+ * -errno when path cannot be read or -ENODATA when it holds no certificate. */
+int bundle_add(struct bundle *b, const char *path);
+
+/* Add the first of the system's default bundles that exists. Returns as bundle_add. */
+int bundle_add_system(struct bundle *b);
+
+/* Add every certificate to store; those that OpenSSL cannot read are left out. */
+void bundle_fill(const struct bundle *b, X509_STORE *store);
+
+/* Write b (may be NULL) and then ca to a new file path, readable by all. Returns 0 or -errno. */
+int bundle_write(const struct bundle *b, X509 *ca, const char *path);
+
+#endif

@@ -1,0 +1,140 @@
+/* ca.c: the CA of one run. Owns its keys, which exist in this process's memory only, and the cache
+ * of leafs. What a certificate looks like is leaf.c's business. Used by handshake.c and trust's
+ * export (for the certificate). */
+#include "inspect/ca.h"
+#include "inspect/leaf.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+enum {
+        CACHE_CAP = 1024,
+        KEY_CAP = 2 + 2 * EVP_MAX_MD_SIZE + 1 + 256, /* kind, origin's digest, name */
+};
+
+struct leaf {
+        UT_hash_handle hh;
+        char *key;  /* owned */
+        X509 *cert; /* owned */
+};
+
+struct ca {
+        EVP_PKEY *key, *leaf_ec, *leaf_rsa; /* owned; leaf_rsa NULL until needed */
+        X509 *cert;                         /* owned */
+        struct leaf *leafs;                 /* owned; oldest first */
+};
+
+struct ca *ca_new(void)
+{
+        struct ca *ca = calloc(1, sizeof *ca);
+
+        if (!ca)
+                return NULL;
+        ca->key = EVP_EC_gen("P-256");
+        ca->leaf_ec = EVP_EC_gen("P-256");
+        ca->cert = ca->key ? leaf_make_ca(ca->key) : NULL;
+        if (ca->leaf_ec && ca->cert)
+                return ca;
+        ca_free(ca);
+        ERR_clear_error();
+        errno = EIO;
+        return NULL;
+}
+
+static void drop_leaf(struct ca *ca, struct leaf *leaf)
+{
+        HASH_DEL(ca->leafs, leaf);
+        X509_free(leaf->cert);
+        free(leaf->key);
+        free(leaf);
+}
+
+void ca_free(struct ca *ca)
+{
+        if (!ca)
+                return;
+        while (ca->leafs)
+                drop_leaf(ca, ca->leafs);
+        X509_free(ca->cert);
+        EVP_PKEY_free(ca->key);
+        EVP_PKEY_free(ca->leaf_ec);
+        EVP_PKEY_free(ca->leaf_rsa);
+        free(ca);
+}
+
+X509 *ca_certificate(const struct ca *ca)
+{
+        return ca->cert;
+}
+
+/* One name may be served with different certificates, so the origin's digest is part of the key. */
+static void cache_key(char *out, size_t cap, const char *name, const X509 *origin, bool rsa)
+{
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        char hex[2 * EVP_MAX_MD_SIZE + 1] = "";
+        unsigned len = 0;
+
+        if (origin && X509_digest(origin, EVP_sha256(), digest, &len))
+                for (unsigned i = 0; i < len; i++)
+                        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+        snprintf(out, cap, "%c%s/%s", rsa ? 'r' : 'e', hex, name);
+}
+
+static EVP_PKEY *leaf_key(struct ca *ca, bool rsa)
+{
+        if (!rsa)
+                return ca->leaf_ec;
+        if (!ca->leaf_rsa)
+                ca->leaf_rsa = EVP_RSA_gen(2048);
+        return ca->leaf_rsa;
+}
+
+/* Takes cert over, also on failure. */
+static struct leaf *keep_leaf(struct ca *ca, const char *key, X509 *cert)
+{
+        struct leaf *leaf = calloc(1, sizeof *leaf);
+        char *copy = strdup(key);
+
+        if (!leaf || !copy) {
+                free(leaf);
+                free(copy);
+                X509_free(cert);
+                return NULL;
+        }
+        leaf->key = copy;
+        leaf->cert = cert;
+        if (HASH_COUNT(ca->leafs) >= CACHE_CAP)
+                drop_leaf(ca, ca->leafs);
+        HASH_ADD_KEYPTR(hh, ca->leafs, leaf->key, strlen(leaf->key), leaf);
+        return leaf;
+}
+
+static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_PKEY *key, bool rsa)
+{
+        char cached_as[KEY_CAP];
+        struct leaf *leaf;
+
+        cache_key(cached_as, sizeof cached_as, name, origin, rsa);
+        HASH_FIND_STR(ca->leafs, cached_as, leaf);
+        if (leaf)
+                return leaf;
+        X509 *cert = leaf_make(ca->cert, ca->key, key, name, origin);
+        return cert ? keep_leaf(ca, cached_as, cert) : NULL;
+}
+
+int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, bool rsa)
+{
+        EVP_PKEY *key = leaf_key(ca, rsa);
+        struct leaf *leaf = key ? get_leaf(ca, name, origin, key, rsa) : NULL;
+
+        if (leaf && SSL_use_certificate(ssl, leaf->cert) == 1 && SSL_use_PrivateKey(ssl, key) == 1)
+                return 0;
+        ERR_clear_error();
+        return -EIO;
+}

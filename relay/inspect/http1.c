@@ -1,0 +1,493 @@
+/* http1.c: observes one HTTP/1.x connection (RFC 9112). Framing is left to llhttp or, where that is
+ * not packaged, to its elder http-parser; this is the only file that knows which. Owns the text of
+ * at most one head per direction, and none between heads. Knows nothing of records (recorder.c)
+ * or of TLS. */
+#include "inspect/http1.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+        TEXT_CAP = 65536, /* bytes of one head; longer ones are not HTTP that we want to know */
+        HEADERS_CAP = 1000,
+        PIPELINE_CAP = 128 /* requests without a response; power of two */
+};
+
+/* ---- the parser library, behind six functions ---- */
+
+enum fed { FED_ALL, FED_PAUSED, FED_ERROR };
+
+#if __has_include(<llhttp.h>)
+#include <llhttp.h>
+
+struct parser {
+        llhttp_t p;
+};
+#define PARSER         llhttp_t
+#define SETTINGS       llhttp_settings_t
+#define STATED_LENGTH  F_CONTENT_LENGTH
+#define METHOD_NAME(m) llhttp_method_name((llhttp_method_t)(m))
+
+static void parser_init(struct parser *parser, bool server, const SETTINGS *settings, void *data)
+{
+        llhttp_init(&parser->p, server ? HTTP_RESPONSE : HTTP_REQUEST, settings);
+        parser->p.data = data;
+        if (server)
+                llhttp_set_lenient_chunked_length(&parser->p, 1);
+}
+
+static enum fed parser_feed(struct parser *parser, const SETTINGS *settings, const char *data,
+                            size_t len, size_t *used)
+{
+        llhttp_errno_t error =
+                len ? llhttp_execute(&parser->p, data, len) : llhttp_finish(&parser->p);
+
+        (void)settings;
+        *used = error == HPE_OK || !len ? len : (size_t)(llhttp_get_error_pos(&parser->p) - data);
+        if (error == HPE_PAUSED)
+                return FED_PAUSED;
+        return error == HPE_OK ? FED_ALL : FED_ERROR;
+}
+
+static int parser_pause(PARSER *p)
+{
+        (void)p;
+        return HPE_PAUSED;
+}
+
+static void parser_resume(struct parser *parser)
+{
+        llhttp_resume(&parser->p);
+}
+
+#else
+#include <http_parser.h>
+
+struct parser {
+        http_parser p;
+};
+#define PARSER         http_parser
+#define SETTINGS       http_parser_settings
+#define STATED_LENGTH  F_CONTENTLENGTH
+#define METHOD_NAME(m) http_method_str((enum http_method)(m))
+
+static void parser_init(struct parser *parser, bool server, const SETTINGS *settings, void *data)
+{
+        (void)settings;
+        http_parser_init(&parser->p, server ? HTTP_RESPONSE : HTTP_REQUEST);
+        parser->p.data = data;
+        /* Both Content-Length and chunked: clients read it as chunked (RFC 9112 section 6.3). */
+        parser->p.allow_chunked_length = server;
+}
+
+/* len 0 says that the stream has ended. */
+static enum fed parser_feed(struct parser *parser, const SETTINGS *settings, const char *data,
+                            size_t len, size_t *used)
+{
+        *used = http_parser_execute(&parser->p, settings, data, len);
+        if (HTTP_PARSER_ERRNO(&parser->p) == HPE_PAUSED)
+                return FED_PAUSED;
+        return HTTP_PARSER_ERRNO(&parser->p) == HPE_OK ? FED_ALL : FED_ERROR;
+}
+
+static int parser_pause(PARSER *p)
+{
+        http_parser_pause(p, 1);
+        return 0;
+}
+
+static void parser_resume(struct parser *parser)
+{
+        http_parser_pause(&parser->p, 0);
+}
+#endif
+
+/* ---- the observer ---- */
+
+/* What a response has to know of its request. */
+enum request_kind { REQUEST_PLAIN, REQUEST_HEAD, REQUEST_CONNECT, REQUEST_UPGRADE };
+
+/* A head while it is read. text holds target or reason, then name, value, name, value...; the
+ * headers carry only lengths until the head is complete, because text moves as it grows. */
+struct head {
+        char *text; /* owned, NULL between heads */
+        size_t len, cap;
+        size_t start_len;             /* of target or reason */
+        struct http1_header *headers; /* owned, NULL between heads */
+        size_t count, room;
+        bool in_value; /* the last piece belonged to a value */
+        bool complete; /* what follows are trailers */
+};
+
+struct side {
+        struct http1 *h; /* borrowed: the owner */
+        struct parser parser;
+        struct head head;
+        bool dead; /* no longer parsed */
+};
+
+struct http1 {
+        const struct http1_events *events; /* borrowed */
+        void *ctx;                         /* borrowed */
+        struct side client, server;
+        unsigned requests;           /* heads seen */
+        unsigned responses;          /* final responses that have ended */
+        uint8_t kinds[PIPELINE_CAP]; /* enum request_kind, by index */
+        uint64_t body_bytes;
+        bool body_open; /* a response's head was reported, its end was not */
+        bool interim;   /* reading a 1xx */
+        bool awaiting;  /* the client asked to leave HTTP; the answer decides */
+        bool paused;    /* that request has ended: what the client sends now may be anything */
+        bool lost;      /* client bytes went by unread while paused */
+        bool silent;
+};
+
+static void head_reset(struct head *head)
+{
+        free(head->text);
+        free(head->headers);
+        memset(head, 0, sizeof *head);
+}
+
+static void silence(struct http1 *h)
+{
+        h->silent = true;
+        h->client.dead = h->server.dead = true;
+        head_reset(&h->client.head);
+        head_reset(&h->server.head);
+}
+
+/* Returns 0, or -1 when the head is too long or memory is short; -1 stops the parser. */
+static int head_add(struct head *head, const char *data, size_t len)
+{
+        if (len > TEXT_CAP - head->len)
+                return -1;
+        if (head->len + len > head->cap) {
+                size_t cap = head->cap ? head->cap : 1024;
+                while (cap < head->len + len)
+                        cap *= 2;
+                char *text = realloc(head->text, cap);
+                if (!text)
+                        return -1;
+                head->text = text;
+                head->cap = cap;
+        }
+        if (len)
+                memcpy(head->text + head->len, data, len);
+        head->len += len;
+        return 0;
+}
+
+static int head_new_header(struct head *head)
+{
+        if (head->count == HEADERS_CAP)
+                return -1;
+        if (head->count == head->room) {
+                size_t room = head->room ? head->room * 2 : 16;
+                struct http1_header *headers = realloc(head->headers, room * sizeof *headers);
+                if (!headers)
+                        return -1;
+                head->headers = headers;
+                head->room = room;
+        }
+        memset(&head->headers[head->count++], 0, sizeof *head->headers);
+        return 0;
+}
+
+/* Turn lengths into pointers, without the blanks around values (RFC 9112 section 5.1). */
+static void head_point(struct head *head)
+{
+        const char *at = head->text + head->start_len;
+
+        for (size_t i = 0; i < head->count; i++) {
+                struct http1_header *header = &head->headers[i];
+                header->name = at;
+                header->value = at += header->name_len;
+                at += header->value_len;
+                while (header->value_len && strchr(" \t\r\n", header->value[header->value_len - 1]))
+                        header->value_len--;
+        }
+}
+
+static int on_message_begin(PARSER *p)
+{
+        struct side *side = p->data;
+
+        head_reset(&side->head);
+        return 0;
+}
+
+static int on_start(PARSER *p, const char *data, size_t len)
+{
+        struct head *head = &((struct side *)p->data)->head;
+
+        head->start_len += len;
+        return head_add(head, data, len);
+}
+
+static int on_field(PARSER *p, const char *data, size_t len)
+{
+        struct head *head = &((struct side *)p->data)->head;
+
+        if (head->complete)
+                return 0;
+        if ((head->in_value || !head->count) && head_new_header(head) < 0)
+                return -1;
+        head->in_value = false;
+        head->headers[head->count - 1].name_len += (uint32_t)len;
+        return head_add(head, data, len);
+}
+
+static int on_value(PARSER *p, const char *data, size_t len)
+{
+        struct head *head = &((struct side *)p->data)->head;
+
+        if (head->complete || !head->count)
+                return 0;
+        head->in_value = true;
+        head->headers[head->count - 1].value_len += (uint32_t)len;
+        return head_add(head, data, len);
+}
+
+/* Fill what both kinds of head share. */
+static void head_describe(struct head *head, const PARSER *p, struct http1_head *out)
+{
+        head_point(head);
+        memset(out, 0, sizeof *out);
+        out->major = p->http_major;
+        out->minor = p->http_minor;
+        out->headers = head->headers;
+        out->header_count = head->count;
+        out->content_length = -1;
+        if ((p->flags & STATED_LENGTH) && p->content_length <= INT64_MAX)
+                out->content_length = (int64_t)p->content_length;
+}
+
+static enum request_kind kind_of(const char *method, bool upgrade)
+{
+        if (!strcmp(method, "HEAD"))
+                return REQUEST_HEAD;
+        if (!strcmp(method, "CONNECT"))
+                return REQUEST_CONNECT;
+        return upgrade ? REQUEST_UPGRADE : REQUEST_PLAIN;
+}
+
+static int on_request_head(PARSER *p)
+{
+        struct side *side = p->data;
+        struct http1 *h = side->h;
+        struct http1_head head;
+
+        if (h->requests - h->responses >= PIPELINE_CAP)
+                return -1;
+        head_describe(&side->head, p, &head);
+        head.method = METHOD_NAME(p->method);
+        head.target = side->head.text;
+        head.target_len = side->head.start_len;
+        enum request_kind kind = kind_of(head.method, p->upgrade);
+        h->kinds[h->requests % PIPELINE_CAP] = (uint8_t)kind;
+        h->awaiting = kind == REQUEST_CONNECT || kind == REQUEST_UPGRADE;
+        /* Most servers ignore Upgrade; the message ends as any other, and the answer decides. */
+        p->upgrade = 0;
+        h->events->request(h->ctx, h->requests++, &head);
+        head_reset(&side->head);
+        side->head.complete = true;
+        return 0;
+}
+
+static int on_request_end(PARSER *p)
+{
+        struct http1 *h = ((struct side *)p->data)->h;
+
+        h->paused = h->awaiting;
+        return h->paused ? parser_pause(p) : 0;
+}
+
+static enum request_kind answered_kind(const struct http1 *h)
+{
+        if (h->responses >= h->requests)
+                return REQUEST_PLAIN; /* an answer to nothing, as 408 on an idle connection */
+        return h->kinds[h->responses % PIPELINE_CAP];
+}
+
+/* RFC 9112 section 6.3, first three cases. */
+static bool has_no_body(unsigned status, enum request_kind kind)
+{
+        return kind == REQUEST_HEAD || status / 100 == 1 || status == 204 || status == 304;
+}
+
+static bool leaves_http(unsigned status, enum request_kind kind)
+{
+        return status == 101 || (kind == REQUEST_CONNECT && status / 100 == 2);
+}
+
+static void report_response(struct side *side, const PARSER *p)
+{
+        struct http1 *h = side->h;
+        struct http1_head head;
+
+        head_describe(&side->head, p, &head);
+        head.status = p->status_code;
+        head.reason = side->head.text;
+        head.reason_len = side->head.start_len;
+        h->events->response(h->ctx, h->responses, &head);
+        head_reset(&side->head);
+        side->head.complete = true;
+}
+
+static int on_response_head(PARSER *p)
+{
+        struct side *side = p->data;
+        struct http1 *h = side->h;
+        unsigned status = p->status_code;
+        enum request_kind kind = answered_kind(h);
+
+        p->upgrade = 0;
+        h->interim = status / 100 == 1 && status != 101;
+        if (h->interim)
+                return 1;
+        report_response(side, p);
+        if (leaves_http(status, kind)) {
+                silence(h);
+                return -1;
+        }
+        h->body_open = true;
+        h->body_bytes = 0;
+        return has_no_body(status, kind) ? 1 : 0;
+}
+
+static int on_response_body(PARSER *p, const char *data, size_t len)
+{
+        (void)data;
+        ((struct side *)p->data)->h->body_bytes += len;
+        return 0;
+}
+
+/* The client asked to leave HTTP and the server said no: its next bytes are a request again. */
+static void end_waiting(struct http1 *h)
+{
+        h->awaiting = false;
+        if (h->lost)
+                h->client.dead = true;
+        else if (h->paused)
+                parser_resume(&h->client.parser);
+        h->paused = false;
+}
+
+static int on_response_end(PARSER *p)
+{
+        struct http1 *h = ((struct side *)p->data)->h;
+
+        if (h->interim)
+                return 0;
+        h->body_open = false;
+        h->events->body_end(h->ctx, h->responses++, h->body_bytes, true);
+        if (h->responses > h->requests)
+                h->requests = h->responses; /* keep the pairing of what follows */
+        if (h->awaiting && h->responses == h->requests)
+                end_waiting(h);
+        return 0;
+}
+
+static const SETTINGS request_settings = {
+        .on_message_begin = on_message_begin,
+        .on_url = on_start,
+        .on_header_field = on_field,
+        .on_header_value = on_value,
+        .on_headers_complete = on_request_head,
+        .on_message_complete = on_request_end,
+};
+
+static const SETTINGS response_settings = {
+        .on_message_begin = on_message_begin,
+        .on_status = on_start,
+        .on_header_field = on_field,
+        .on_header_value = on_value,
+        .on_headers_complete = on_response_head,
+        .on_body = on_response_body,
+        .on_message_complete = on_response_end,
+};
+
+struct http1 *http1_new(const struct http1_events *events, void *ctx)
+{
+        struct http1 *h = calloc(1, sizeof *h);
+
+        if (!h)
+                return NULL;
+        h->events = events;
+        h->ctx = ctx;
+        h->client.h = h->server.h = h;
+        parser_init(&h->client.parser, false, &request_settings, &h->client);
+        parser_init(&h->server.parser, true, &response_settings, &h->server);
+        return h;
+}
+
+void http1_free(struct http1 *h)
+{
+        if (!h)
+                return;
+        silence(h);
+        free(h);
+}
+
+/* A client that turned to something else still gets the answers to what it asked before. */
+static void fall_silent_when_done(struct http1 *h)
+{
+        if (h->client.dead && !h->body_open && h->responses >= h->requests)
+                silence(h);
+}
+
+void http1_client(struct http1 *h, const char *data, size_t len)
+{
+        enum fed fed = FED_PAUSED;
+        size_t used = 0;
+
+        if (h->client.dead || !len)
+                return;
+        if (!h->paused)
+                fed = parser_feed(&h->client.parser, &request_settings, data, len, &used);
+        if (fed == FED_PAUSED && used < len)
+                h->lost = true;
+        if (fed == FED_ERROR) {
+                h->client.dead = true;
+                head_reset(&h->client.head);
+                fall_silent_when_done(h);
+        }
+}
+
+void http1_server(struct http1 *h, const char *data, size_t len)
+{
+        size_t used;
+
+        if (h->server.dead || !len)
+                return;
+        if (parser_feed(&h->server.parser, &response_settings, data, len, &used) == FED_ERROR)
+                silence(h);
+        else
+                fall_silent_when_done(h);
+}
+
+void http1_server_eof(struct http1 *h)
+{
+        size_t used;
+
+        if (h->server.dead)
+                return;
+        parser_feed(&h->server.parser, &response_settings, NULL, 0, &used);
+        silence(h);
+}
+
+void http1_finish(struct http1 *h)
+{
+        if (h->body_open) {
+                h->body_open = false;
+                h->events->body_end(h->ctx, h->responses, h->body_bytes, false);
+        }
+        silence(h);
+}
+
+bool http1_is_active(const struct http1 *h)
+{
+        return !h->silent;
+}

@@ -1,0 +1,169 @@
+/* inspector.c: what the intercepted connections of a run share. Owns the SSL contexts and thereby
+ * every setting that keeps interception as safe as the connection was; the callbacks that need a
+ * connection are in handshake.c. Used by intercept.c and by net/. */
+#include "inspect/inspector.h"
+#include "inspect/handshake.h"
+#include "inspect/wire.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include <openssl/err.h>
+
+enum {
+        DISTRUSTED_CAP = 256,
+        SPARE_CAP = 32, /* half a megabyte: what a busy turn of the loop uses at once */
+        NAME_CAP = 256,
+};
+
+struct distrusted {
+        UT_hash_handle hh;
+        char name[NAME_CAP];
+};
+
+static void set_common(SSL_CTX *ctx)
+{
+        SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+        SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+        SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                      SSL_MODE_RELEASE_BUFFERS);
+        SSL_CTX_set_read_ahead(ctx, 1);
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+        SSL_CTX_set_info_callback(ctx, handshake_on_info);
+}
+
+/* A resumed session would hide our certificate, and with it whether the client trusts it. Early
+ * data is refused by OpenSSL as long as nobody allows it. */
+static SSL_CTX *client_context_new(struct inspector *in)
+{
+        SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+        if (!ctx)
+                return NULL;
+        set_common(ctx);
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(ctx, 0);
+        SSL_CTX_set_client_hello_cb(ctx, handshake_on_hello, in);
+        SSL_CTX_set_alpn_select_cb(ctx, handshake_on_alpn, in);
+        return ctx;
+}
+
+static SSL_CTX *origin_context_new(struct trust *trust)
+{
+        X509_STORE *store = trust_store(trust);
+        SSL_CTX *ctx = store ? SSL_CTX_new(TLS_client_method()) : NULL;
+
+        if (!ctx)
+                return NULL;
+        set_common(ctx);
+        SSL_CTX_set1_cert_store(ctx, store);
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, handshake_on_verify);
+        SSL_CTX_set_client_cert_cb(ctx, handshake_on_certificate_request);
+        return ctx;
+}
+
+struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct record *record,
+                                enum inspector_mode mode)
+{
+        struct inspector *in = calloc(1, sizeof *in);
+
+        if (!in)
+                return NULL;
+        in->ca = ca;
+        in->record = record;
+        in->mode = mode;
+        in->wire = wire_method_new();
+        in->client_ctx = client_context_new(in);
+        in->origin_ctx = origin_context_new(trust);
+        if (in->wire && in->client_ctx && in->origin_ctx)
+                return in;
+        inspector_free(in);
+        ERR_clear_error();
+        errno = ENOMEM;
+        return NULL;
+}
+
+static void drop_distrusted(struct inspector *in, struct distrusted *d)
+{
+        HASH_DEL(in->distrusted, d);
+        free(d);
+}
+
+void inspector_free(struct inspector *in)
+{
+        if (!in)
+                return;
+        while (in->distrusted)
+                drop_distrusted(in, in->distrusted);
+        while (in->chunks) {
+                void *next = *(void **)in->chunks;
+                free(in->chunks);
+                in->chunks = next;
+        }
+        SSL_CTX_free(in->client_ctx);
+        SSL_CTX_free(in->origin_ctx);
+        BIO_meth_free(in->wire);
+        free(in);
+}
+
+static void fold(char *out, const char *name)
+{
+        size_t len = strnlen(name, NAME_CAP - 1);
+
+        for (size_t i = 0; i < len; i++)
+                out[i] = (char)tolower((unsigned char)name[i]);
+        out[len] = '\0';
+}
+
+static struct distrusted *find(const struct inspector *in, const char *name)
+{
+        char folded[NAME_CAP];
+        struct distrusted *d;
+
+        fold(folded, name);
+        HASH_FIND_STR(in->distrusted, folded, d);
+        return d;
+}
+
+bool inspector_is_distrusted(const struct inspector *in, const char *name)
+{
+        return name && in->mode == INSPECTOR_AUTO && find(in, name);
+}
+
+void inspector_add_distrusted(struct inspector *in, const char *name)
+{
+        struct distrusted *d = name && *name && !find(in, name) ? calloc(1, sizeof *d) : NULL;
+
+        if (!d)
+                return;
+        fold(d->name, name);
+        if (HASH_COUNT(in->distrusted) >= DISTRUSTED_CAP)
+                drop_distrusted(in, in->distrusted);
+        HASH_ADD_STR(in->distrusted, name, d);
+}
+
+char *inspector_take_chunk(struct inspector *in)
+{
+        void *chunk = in->chunks;
+
+        if (!chunk)
+                return malloc(INSPECTOR_CHUNK);
+        in->chunks = *(void **)chunk;
+        in->chunk_count--;
+        return chunk;
+}
+
+void inspector_give_chunk(struct inspector *in, char *chunk)
+{
+        if (in->chunk_count >= SPARE_CAP) {
+                free(chunk);
+                return;
+        }
+        *(void **)(void *)chunk = in->chunks;
+        in->chunks = chunk;
+        in->chunk_count++;
+}

@@ -1,0 +1,65 @@
+/* One intercepted TLS connection: a handshake on either side, then plaintext moved between both.
+ * The client's handshake is suspended after its hello; the origin's is finished first with the
+ * client's SNI, ALPN and versions, and verified; then the client gets a leaf and the ALPN the
+ * origin chose. Bytes are never changed. Works on two connected non-blocking descriptors that the
+ * flow owns; the flow registers them edge-triggered for reading and writing and calls
+ * intercept_drive on any readiness. */
+#ifndef INSPECT_INTERCEPT_H
+#define INSPECT_INTERCEPT_H
+
+#include "inspect/inspector.h"
+#include "inspect/recorder.h"
+
+enum intercept_result {
+        INTERCEPT_BUSY, /* wait for readiness, call again (at once if intercept_has_more) */
+        INTERCEPT_PASS, /* nothing was sent to the client: dial the origin afresh and pass the bytes
+                         * of intercept_hello() and all later ones through untouched */
+        INTERCEPT_CLOSED /* over; intercept_end() tells how */
+};
+
+struct intercept_end {
+        const char *first;  /* "client" or "server" */
+        const char *how;    /* "eof", "reset", "error" */
+        const char *reason; /* one clause, owned by the intercept */
+        int error;          /* errno or 0 */
+        bool abort_client;  /* pass the end on to the client as RST, not FIN */
+        bool abort_origin;
+};
+
+struct intercept_setup {
+        struct inspector *inspector;          /* borrowed */
+        const struct recorder_origin *origin; /* borrowed during intercept_new, but for its record
+                                               * and counter */
+        const char *name;                     /* host name the client asked for, or NULL */
+        const char *address;      /* the literal address dialled, used when there is no name */
+        int client_fd, origin_fd; /* borrowed until intercept_free */
+        const char *early;        /* bytes already read from the client; copied */
+        size_t early_len;
+};
+
+struct intercept;
+
+/* Returns NULL with errno. Caller owns. */
+struct intercept *intercept_new(const struct intercept_setup *setup);
+void intercept_free(struct intercept *ic); /* NULL allowed */
+
+/* Do all that can be done without blocking: until both descriptors say EAGAIN, or until one call
+ * has moved so much that others should have their turn (then intercept_has_more is true, and no
+ * further readiness need come). PASS and CLOSED are final. After half of the connection has ended
+ * it stays BUSY until the other half ends; the flow bounds that wait. */
+enum intercept_result intercept_drive(struct intercept *ic);
+bool intercept_has_more(const struct intercept *ic);
+
+/* The client's bytes consumed so far, early ones included; valid after INTERCEPT_PASS. Borrowed. */
+const char *intercept_hello(const struct intercept *ic, size_t *len);
+/* Why it passed or how it ended; valid after PASS (reason only) or CLOSED. Borrowed. */
+const struct intercept_end *intercept_end(const struct intercept *ic);
+
+/* Bytes moved so far beneath TLS, as read from either descriptor; early ones count. */
+uint64_t intercept_client_bytes(const struct intercept *ic);
+uint64_t intercept_server_bytes(const struct intercept *ic);
+
+/* The name the client gave in its hello, or NULL: none, or not read yet. Borrowed. */
+const char *intercept_sni(const struct intercept *ic);
+
+#endif

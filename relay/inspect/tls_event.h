@@ -1,0 +1,20 @@
+/* The tls events of the record (docs/record.md), from the state of an intercepted connection. */
+#ifndef INSPECT_TLS_EVENT_H
+#define INSPECT_TLS_EVENT_H
+
+#include "inspect/session.h"
+
+struct tls_event {
+        const struct end *end; /* whose handshake */
+        const char *result;    /* "ok", "failed", "passed" */
+        const char *error;     /* NULL: none */
+        const char *verify;    /* NULL: no complaint */
+        const char *note;      /* NULL: none */
+};
+
+void tls_event_write(const struct intercept *ic, const struct tls_event *what);
+
+/* Remember issuer and subject of the origin's certificate for its events. */
+void tls_event_keep_names(struct intercept *ic, const X509 *cert);
+
+#endif

@@ -1,0 +1,346 @@
+/* The control socket; see control.h. */
+#include "net/control.h"
+#include "net/message.h"
+#include "net/process.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <utlist.h>
+
+enum {
+        BACKLOG = 4096,
+        BATCH = 256,
+        PENDING_MS = 200, /* after that a blocking connect() is told that it will take longer */
+};
+
+struct control {
+        struct watch watch; /* its fd is owned */
+        struct relay *relay;
+        char *path; /* owned: unlinked at the end */
+};
+
+struct control_client {
+        struct watch watch; /* its fd is owned while registered; see fd */
+        int fd;
+        struct relay *relay;
+        struct control_client *prev, *next;
+        struct flow *flow; /* borrowed: dialled for it, not joined yet */
+        pid_t pid;
+        bool closed;
+        uv_timer_t *pending; /* owned; closes itself */
+};
+
+static void timer_freed(uv_handle_t *handle)
+{
+        free(handle);
+}
+
+static void stop_pending(struct control_client *c)
+{
+        if (c->pending != NULL)
+                uv_close((uv_handle_t *)c->pending, timer_freed);
+        c->pending = NULL;
+}
+
+static void client_close(struct control_client *c)
+{
+        if (c->closed)
+                return;
+        stop_pending(c);
+        loop_remove(c->relay->loop, &c->watch);
+        close(c->fd);
+        c->fd = -1;
+        c->closed = true;
+        if (c->flow != NULL)
+                c->flow->control = NULL;
+        c->flow = NULL;
+}
+
+void control_forget_flow(struct control_client *client)
+{
+        client->flow = NULL;
+}
+
+static void send_verdict(struct control_client *c, struct wire_verdict *verdict)
+{
+        verdict->head = (struct wire_head){.magic = WIRE_MAGIC,
+                                           .version = WIRE_VERSION,
+                                           .type = WIRE_VERDICT,
+                                           .len = sizeof *verdict};
+        verdict->port = c->relay->private_port;
+        /* A client that is gone needs no verdict; its own end of file is on the way. */
+        if (send(c->fd, verdict, sizeof *verdict, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+                return;
+}
+
+void control_send_verdict(struct control_client *client, const struct flow *flow)
+{
+        struct wire_verdict verdict;
+
+        stop_pending(client);
+        flow_verdict(flow, &verdict);
+        send_verdict(client, &verdict);
+}
+
+static void pending_reached(uv_timer_t *timer)
+{
+        struct control_client *c = timer->data;
+
+        if (c->flow != NULL)
+                control_send_verdict(c, c->flow);
+        else
+                stop_pending(c);
+}
+
+static void start_pending(struct control_client *c)
+{
+        c->pending = calloc(1, sizeof *c->pending);
+        if (c->pending == NULL)
+                return;
+        uv_timer_init(loop_uv(c->relay->loop), c->pending);
+        c->pending->data = c;
+        uv_timer_start(c->pending, pending_reached, PENDING_MS, 0);
+}
+
+static void handle_dial(struct control_client *c, const struct wire_dial *dial)
+{
+        struct flow *flow = message_dial(c->relay, c->pid, dial);
+        struct wire_verdict verdict = {.state = WIRE_STATE_DIRECT};
+
+        if (flow == NULL) {
+                send_verdict(c, &verdict);
+                client_close(c);
+                return;
+        }
+        c->flow = flow;
+        flow->control = c;
+        if (!flow->nonblock) {
+                start_pending(c);
+                return;
+        }
+        flow_expect_join(flow, true);
+        control_send_verdict(c, flow);
+}
+
+static void handle_join(struct control_client *c, const struct wire_join *join)
+{
+        if (c->flow != NULL) {
+                c->flow->control = NULL;
+                message_join(c->flow, join);
+        }
+        c->flow = NULL;
+        client_close(c);
+}
+
+static void handle_peer(struct control_client *c, const struct wire_join *question)
+{
+        struct wire_verdict verdict;
+
+        message_peer(c->relay, question, &verdict);
+        send_verdict(c, &verdict);
+        client_close(c);
+}
+
+static void dispatch(struct control_client *c, const void *packet, size_t len)
+{
+        const struct wire_head *head = packet;
+
+        if (len < sizeof *head || head->magic != WIRE_MAGIC || head->version != WIRE_VERSION ||
+            head->len != len || len < message_min_len(head->type)) {
+                client_close(c);
+                return;
+        }
+        switch ((enum wire_type)head->type) {
+        case WIRE_DIAL:
+                handle_dial(c, packet);
+                return;
+        case WIRE_JOIN:
+                handle_join(c, packet);
+                return;
+        case WIRE_PEER:
+                handle_peer(c, packet);
+                return;
+        case WIRE_HELLO:
+        case WIRE_LOOKUP:
+        case WIRE_FILE:
+        case WIRE_TAP:
+                message_report(c->relay, c->pid, packet, len);
+                break;
+        case WIRE_VERDICT:
+                break;
+        }
+        client_close(c);
+}
+
+/* The program went away, or changed its mind (a signal's longjmp), before it joined. */
+static void handle_end(struct control_client *c)
+{
+        struct flow *flow = c->flow;
+
+        client_close(c);
+        if (flow != NULL)
+                flow_abort(flow, &(struct flow_end){"client", "eof", "gave up before the connection was there", 0});
+}
+
+static void client_read(struct control_client *c)
+{
+        static _Thread_local _Alignas(8) char packet[WIRE_MAX];
+
+        while (!c->closed) {
+                ssize_t n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
+
+                if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                        return;
+                if (n <= 0) {
+                        handle_end(c);
+                        return;
+                }
+                dispatch(c, packet, (size_t)n);
+        }
+}
+
+static void client_ready(struct watch *w, uint32_t events)
+{
+        (void)events;
+        client_read((struct control_client *)((char *)w - offsetof(struct control_client, watch)));
+}
+
+/* Only this user's programs (and root's, which can do as they like anyway). */
+static bool credentials(int fd, pid_t *pid)
+{
+        struct ucred who;
+        socklen_t len = sizeof who;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+                return false;
+        *pid = who.pid;
+        return who.uid == geteuid() || who.uid == 0 || geteuid() == 0;
+}
+
+static void accepted(struct relay *relay, int fd)
+{
+        struct control_client *c = calloc(1, sizeof *c);
+
+        if (c == NULL || !credentials(fd, &c->pid)) {
+                free(c);
+                close(fd);
+                return;
+        }
+        c->relay = relay;
+        c->fd = fd;
+        c->watch = (struct watch){.ready = client_ready, .fd = -1};
+        DL_APPEND(relay->control_clients, c);
+        client_read(c); /* most have sent already */
+        if (c->closed)
+                return;
+        c->watch.fd = fd;
+        if (loop_add(relay->loop, &c->watch) < 0)
+                client_close(c);
+}
+
+static bool accept_some(struct control *control)
+{
+        for (int i = 0; i < BATCH; i++) {
+                int fd = accept4(control->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+                if (fd < 0)
+                        return false;
+                accepted(control->relay, fd);
+        }
+        return true;
+}
+
+static void ready(struct watch *w, uint32_t events)
+{
+        (void)events;
+        accept_some((struct control *)((char *)w - offsetof(struct control, watch)));
+}
+
+void control_drain(struct relay *relay)
+{
+        struct control_client *c, *next;
+
+        while (relay->control != NULL && accept_some(relay->control))
+                ;
+        DL_FOREACH_SAFE(relay->control_clients, c, next)
+                client_read(c);
+}
+
+static int bind_path(const char *path)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        mode_t mask;
+        int fd, error = 0;
+
+        if (strlen(path) >= sizeof address.sun_path)
+                return -ENAMETOOLONG;
+        strcpy(address.sun_path, path);
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        mask = umask(0177);
+        if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, BACKLOG) < 0)
+                error = errno;
+        umask(mask);
+        if (error == 0)
+                return fd;
+        close(fd);
+        return -error;
+}
+
+int control_open(struct relay *relay, const char *path)
+{
+        struct control *control = calloc(1, sizeof *control);
+        int fd = bind_path(path);
+
+        if (control == NULL || fd < 0) {
+                free(control);
+                if (fd >= 0)
+                        close(fd);
+                return fd < 0 ? fd : -ENOMEM;
+        }
+        control->watch = (struct watch){.ready = ready, .fd = fd};
+        control->relay = relay;
+        control->path = strdup(path);
+        relay->control = control;
+        return loop_add_level(relay->loop, &control->watch);
+}
+
+void control_sweep(struct relay *relay)
+{
+        struct control_client *c, *next;
+
+        DL_FOREACH_SAFE(relay->control_clients, c, next) {
+                if (!c->closed)
+                        continue;
+                DL_DELETE(relay->control_clients, c);
+                free(c);
+        }
+}
+
+void control_close(struct relay *relay)
+{
+        struct control *control = relay->control;
+        struct control_client *c;
+        int fd;
+
+        if (control == NULL)
+                return;
+        DL_FOREACH(relay->control_clients, c)
+                client_close(c);
+        control_sweep(relay);
+        fd = control->watch.fd;
+        loop_remove(relay->loop, &control->watch);
+        close(fd);
+        unlink(control->path);
+        free(control->path);
+        free(control);
+        relay->control = NULL;
+}

@@ -1,0 +1,57 @@
+/* Getting to a target: resolve, connect, and CONNECT through an upstream proxy. Everything happens on the
+ * loop; the answer comes by callback, once. */
+#ifndef NET_DIAL_H
+#define NET_DIAL_H
+
+#include "net/loop.h"
+#include "net/route.h"
+#include "tapline_wire.h"
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum dial_stage { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_DONE };
+
+struct dial_request {
+        const char *name;              /* host name or literal, or NULL: address only */
+        const struct wire_addr *address; /* what the program asked for, or NULL: resolve name */
+        uint16_t port;
+        const struct upstream *via;    /* NULL: direct; borrowed while dialling */
+        bool plain;                    /* to a proxy without CONNECT (absolute-form requests) */
+        const char *authorization;     /* the client's own Proxy-Authorization, or NULL */
+};
+
+struct dial_result {
+        int fd;                /* connected, non-blocking; -1 on failure; the callee takes it */
+        enum dial_stage stage; /* where it failed, or DIAL_DONE */
+        int error;             /* errno as the program is to see it */
+        char text[256];        /* one sentence about a failure */
+        char address[64];      /* literal of the peer connected to (or last tried), "" if none */
+        int64_t duration_us;
+        /* What the proxy said; status 0: nothing. Borrowed, valid during the callback. */
+        unsigned proxy_status;
+        const char *proxy_head; /* its last head, unparsed */
+        size_t proxy_head_len;
+        const char *after; /* bytes behind the head: the tunnel's on success, the body's on failure */
+        size_t after_len;
+        bool credentials; /* we sent some */
+};
+
+struct dial;
+
+/* Start. Copies the request's strings. done is called from the loop, never from here. Returns NULL with
+ * errno ENOMEM. The dial frees itself after done; dial_cancel ends it without calling done. */
+struct dial *dial_start(struct loop *loop, const struct dial_request *request,
+                        void (*done)(void *ctx, struct dial_result *result), void *ctx);
+void dial_cancel(struct dial *d);
+
+/* "Basic ..." for "user:password" (RFC 7617); owned by the caller. NULL when out of memory. */
+char *dial_basic(const char *credentials);
+
+/* Socket address to and from the wire form. to_sockaddr returns its length. */
+socklen_t dial_sockaddr(const struct wire_addr *from, struct sockaddr_storage *out);
+void dial_wire_addr(const struct sockaddr *from, struct wire_addr *out);
+/* Literal of an address; out holds at least 64 bytes. */
+void dial_literal(const struct wire_addr *from, char *out);
+
+#endif

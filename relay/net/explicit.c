@@ -1,0 +1,325 @@
+/* Explicit clients; see explicit.h. */
+#include "net/explicit.h"
+#include "net/head.h"
+#include "net/process.h"
+#include "net/reply.h"
+#include "record/mask.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void write_connect(struct flow *flow)
+{
+        struct event_who who = flow_who(flow);
+        struct event e;
+
+        event_begin(&e, EVENT_CONNECT, &who, flow->id);
+        event_str(&e, "kind", flow->kind == FLOW_CONNECT ? "connect" : "http");
+        event_str(&e, "name", flow->name);
+        event_int(&e, "port", flow->port);
+        event_int(&e, "source_port", flow->key.port);
+        record_write(flow->relay->record, &e);
+}
+
+/* A target that is this relay itself would be answered by itself, for ever. */
+static bool is_own(const struct flow *flow, const struct authority *to)
+{
+        return to->port == flow->relay->private_port &&
+               (strcmp(to->host, "localhost") == 0 || strncmp(to->host, "127.", 4) == 0 || strcmp(to->host, "::1") == 0);
+}
+
+/* Choose the way and start dialling. */
+static void go(struct flow *flow, const struct authority *to, bool plain, const struct head *head)
+{
+        const struct relay_options *o = flow->relay->options;
+        const struct upstream *via = plain ? o->http_upstream : o->https_upstream;
+        const struct head_field *auth = head_find(head, "Proxy-Authorization");
+        char *value = auth != NULL ? strndup(auth->value.at, auth->value.len) : NULL;
+
+        flow->name = strdup(to->host);
+        flow->port = to->port;
+        flow->via = host_list_match(o->no_proxy, to->host, NULL, to->port) ? NULL : via;
+        write_connect(flow);
+        if (is_own(flow, to))
+                reply_refuse(flow, 403, "tapline: %s port %u is this relay itself.", to->host, to->port);
+        else
+                flow_dial(flow, plain, flow->via != NULL ? value : NULL);
+        free(value);
+}
+
+static void do_connect(struct flow *flow, const struct head *head)
+{
+        struct authority to;
+        uint64_t length = 0;
+        int stated = head_content_length(head, &length);
+
+        flow->kind = FLOW_CONNECT;
+        if (!authority_parse(head->target, 0, &to))
+                reply_refuse(flow, 400, "tapline: CONNECT needs HOST:PORT, and %.*s is not that.",
+                             (int)(head->target.len < 200 ? head->target.len : 200), head->target.at);
+        else if (stated == -EINVAL || (stated == 0 && length > 0) || head_find(head, "Transfer-Encoding") != NULL)
+                reply_refuse(flow, 400, "tapline: a CONNECT request has no content.");
+        else if (side_queue(&flow->server, flow->head + head->len, flow->head_len - head->len) < 0)
+                reply_refuse(flow, 502, "tapline: out of memory.");
+        else
+                go(flow, &to, false, head);
+}
+
+/* Fields that end at this hop (RFC 9110 section 7.6.1). */
+static bool is_hop_by_hop(const struct head *head, struct text name)
+{
+        static const char *const names[] = {"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
+                                            "Proxy-Authenticate", "TE", "Upgrade", "Host"};
+        static const char *const kept[] = {"Content-Length", "Transfer-Encoding", "Trailer"};
+        char word[64];
+
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                if (text_is_nocase(name, names[i]))
+                        return true;
+        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+                if (text_is_nocase(name, kept[i]))
+                        return false;
+        if (name.len >= sizeof word)
+                return false;
+        memcpy(word, name.at, name.len);
+        word[name.len] = '\0';
+        for (size_t i = 0; i < head->field_count; i++)
+                if (text_is_nocase(head->fields[i].name, "Connection") && text_has_token(head->fields[i].value, word))
+                        return true;
+        return false;
+}
+
+/* The request as the next hop gets it: origin-form and our Host for an origin, absolute-form for a
+ * proxy; one request per connection, so "Connection: close". */
+static void print_request(FILE *out, const struct head *head, struct text authority, struct text path,
+                          const struct upstream *via)
+{
+        bool no_path = path.len == 0;
+
+        if (via != NULL)
+                fprintf(out, "%.*s %.*s HTTP/1.1\r\n", (int)head->method.len, head->method.at,
+                        (int)head->target.len, head->target.at);
+        else
+                fprintf(out, "%.*s %s%.*s HTTP/1.1\r\n", (int)head->method.len, head->method.at,
+                        no_path || path.at[0] != '/' ? "/" : "", (int)path.len, path.at);
+        fprintf(out, "Host: %.*s\r\n", (int)authority.len, authority.at);
+        for (size_t i = 0; i < head->field_count; i++) {
+                const struct head_field *f = &head->fields[i];
+
+                if (!is_hop_by_hop(head, f->name))
+                        fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at, (int)f->value.len, f->value.at);
+        }
+        fputs("Via: 1.1 tapline\r\nConnection: close\r\n", out);
+}
+
+/* How much of what follows the head belongs to this request (RFC 9112 section 6.3). Returns 0, or a
+ * sentence that says why the framing cannot be trusted. */
+static const char *frame_body(struct flow *flow, const struct head *head)
+{
+        const struct head_field *coding = head_find(head, "Transfer-Encoding");
+        uint64_t length = 0;
+        int stated = head_content_length(head, &length);
+
+        if (stated == -EINVAL)
+                return "Content-Length is malformed or contradicts itself";
+        if (coding != NULL && (stated == 0 || head->minor == 0))
+                return "Transfer-Encoding with Content-Length, or in an HTTP/1.0 request";
+        if (coding != NULL && !text_is_nocase(coding->value, "chunked"))
+                return "Transfer-Encoding other than chunked";
+        flow->body_left = coding != NULL ? UINT64_MAX : length;
+        return NULL;
+}
+
+static char *proxy_authorization(const struct upstream *via, const struct head *head)
+{
+        const struct head_field *own = head_find(head, "Proxy-Authorization");
+
+        if (via == NULL)
+                return NULL;
+        if (via->credentials != NULL)
+                return dial_basic(via->credentials);
+        return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
+}
+
+static int queue_forward(struct flow *flow, const struct head *head, struct text authority, struct text path,
+                         const struct upstream *via)
+{
+        char *text = NULL, *auth = proxy_authorization(via, head);
+        size_t len = 0, rest = flow->head_len - head->len;
+        FILE *out = open_memstream(&text, &len);
+        int result = -ENOMEM;
+
+        if (out == NULL)
+                return result;
+        print_request(out, head, authority, path, via);
+        if (auth != NULL)
+                fprintf(out, "Proxy-Authorization: %s\r\n", auth);
+        fputs("\r\n", out);
+        rest = rest < flow->body_left ? rest : (size_t)flow->body_left;
+        fwrite(flow->head + head->len, 1, rest, out);
+        fclose(out);
+        if (flow->body_left != UINT64_MAX)
+                flow->body_left -= rest;
+        if (text != NULL)
+                result = side_queue(&flow->server, text, len);
+        free(text);
+        free(auth);
+        return result;
+}
+
+static void do_forward(struct flow *flow, const struct head *head)
+{
+        const char *rest = head->target.at + 7, *end = head->target.at + head->target.len, *problem;
+        size_t len = 0;
+        struct text authority, path;
+        struct authority to;
+        const struct upstream *via;
+
+        flow->kind = FLOW_HTTP;
+        while (rest + len < end && strchr("/?#", rest[len]) == NULL)
+                len++;
+        authority = (struct text){rest, len};
+        path = (struct text){rest + len, (size_t)(end - rest) - len};
+        problem = frame_body(flow, head);
+        if (problem != NULL) {
+                reply_refuse(flow, 400, "tapline: the request was refused: %s.", problem);
+                return;
+        }
+        if (!authority_parse(authority, 80, &to)) {
+                reply_refuse(flow, 400, "tapline: the URL has no valid host and port.");
+                return;
+        }
+        via = host_list_match(flow->relay->options->no_proxy, to.host, NULL, to.port)
+                      ? NULL
+                      : flow->relay->options->http_upstream;
+        if (queue_forward(flow, head, authority, path, via) < 0)
+                reply_refuse(flow, 502, "tapline: out of memory.");
+        else
+                go(flow, &to, true, head);
+}
+
+static void dispatch(struct flow *flow, const struct head *head)
+{
+        flow_limit(flow, 0);
+        if (text_is(head->method, "CONNECT"))
+                do_connect(flow, head);
+        else if (head->target.len > 7 && strncasecmp(head->target.at, "http://", 7) == 0)
+                do_forward(flow, head);
+        else if (head->target.len > 8 && strncasecmp(head->target.at, "https://", 8) == 0)
+                reply_refuse(flow, 400, "tapline: use CONNECT for https:// URLs.");
+        else if (memchr(head->target.at, ':', head->target.len) != NULL && head->target.at[0] != '/')
+                reply_refuse(flow, 501, "tapline: only http:// URLs and CONNECT are served here.");
+        else
+                reply_refuse(flow, 400, "tapline: this is a proxy: ask with a full URL or with CONNECT.");
+}
+
+static void parse_head(struct flow *flow)
+{
+        static _Thread_local struct head head;
+
+        switch (head_parse_request(flow->head, flow->head_len, &head)) {
+        case HEAD_MORE:
+                return;
+        case HEAD_OK:
+                dispatch(flow, &head);
+                return;
+        case HEAD_BAD:
+                reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
+                return;
+        case HEAD_LONG_LINE:
+                reply_refuse(flow, 414, "tapline: the request line is longer than %d bytes.", HEAD_LINE_MAX);
+                return;
+        case HEAD_TOO_LONG:
+                reply_refuse(flow, 431, "tapline: the head is longer than %d bytes or has more than %d fields.",
+                             HEAD_MAX, HEAD_FIELDS_MAX);
+                return;
+        }
+}
+
+static bool head_room(struct flow *flow)
+{
+        size_t cap = flow->head_cap != 0 ? flow->head_cap * 4 : 1024;
+        char *more;
+
+        if (flow->head_len < flow->head_cap)
+                return true;
+        more = cap <= 2 * HEAD_MAX ? realloc(flow->head, cap) : NULL;
+        if (more == NULL)
+                return false;
+        flow->head = more;
+        flow->head_cap = cap;
+        return true;
+}
+
+static void read_head(struct flow *flow)
+{
+        while (flow->state == FLOW_HEAD) {
+                ssize_t n;
+
+                if (!head_room(flow)) {
+                        reply_refuse(flow, 431, "tapline: the head is too long.");
+                        return;
+                }
+                n = recv(flow->client.fd, flow->head + flow->head_len, flow->head_cap - flow->head_len, 0);
+                if (n < 0 && errno == EAGAIN)
+                        return;
+                if (n <= 0) {
+                        flow_close(flow, &(struct flow_end){"client", n < 0 ? "reset" : "eof",
+                                                            "closed before its request was complete", n < 0 ? errno : 0});
+                        return;
+                }
+                flow->head_len += (size_t)n;
+                parse_head(flow);
+        }
+}
+
+/* On the private listener only this user's programs are served: the kernel knows whose socket it is. */
+static bool is_allowed(struct flow *flow)
+{
+        struct sockaddr_storage local, remote;
+        socklen_t local_len = sizeof local, remote_len = sizeof remote;
+        uid_t uid;
+
+        if (flow->public_listener)
+                return true;
+        if (getsockname(flow->client.fd, (struct sockaddr *)&local, &local_len) < 0 ||
+            getpeername(flow->client.fd, (struct sockaddr *)&remote, &remote_len) < 0 ||
+            process_socket_uid(&remote, &local, &uid) < 0)
+                return false;
+        return uid == geteuid();
+}
+
+void explicit_drive(struct flow *flow)
+{
+        char first;
+        ssize_t n;
+
+        if (flow->head_len > 0) {
+                read_head(flow);
+                return;
+        }
+        if (flow->relay->unjoined > 0 && !flow->public_listener && !flow->again.queued && !flow->classified) {
+                flow->classified = true; /* give the announcement this turn to come */
+                loop_defer(flow->relay->loop, &flow->again);
+                return;
+        }
+        n = recv(flow->client.fd, &first, 1, MSG_PEEK);
+        if (n < 0 && errno == EAGAIN)
+                return;
+        if (n == 1 && !isalpha((unsigned char)first) && first != '\r' && first != '\n') {
+                if (flow->public_listener)
+                        reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
+                return; /* padding: the announcement must follow, or the limit ends it */
+        }
+        if (n == 1 && !is_allowed(flow)) {
+                relay_note(flow->relay, "a connection of another user to the private listener was closed");
+                flow_abort(flow, &(struct flow_end){"relay", "refused", "not announced, and not this user's", 0});
+                return;
+        }
+        read_head(flow);
+}

@@ -1,0 +1,539 @@
+/* Life, events and death of a flow; see flow.h. */
+#include "net/flow.h"
+#include "net/control.h"
+#include "net/head.h"
+#include "net/names.h"
+#include "net/process.h"
+#include "net/reply.h"
+#include "net/tunnel.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+enum {
+        JOIN_MS = 10000, /* a program that was told to join does so at once, or has died */
+        PAST_MAX = 1024, /* failed verdicts remembered for getsockopt(SO_ERROR) */
+};
+
+/* A failed flow's errno, by the client's port, until the port is used again. */
+struct past {
+        struct port_key key;
+        int error;
+        struct wire_addr peer;
+        UT_hash_handle hh;
+};
+
+static void past_forget(struct relay *relay, struct port_key key)
+{
+        struct past *p;
+
+        HASH_FIND(hh, relay->pasts, &key, sizeof key, p);
+        if (p == NULL)
+                return;
+        HASH_DEL(relay->pasts, p);
+        free(p);
+}
+
+static void past_remember(const struct flow *flow)
+{
+        struct relay *relay = flow->relay;
+        struct past *p = calloc(1, sizeof *p);
+
+        if (p == NULL)
+                return;
+        past_forget(relay, flow->key);
+        if (HASH_COUNT(relay->pasts) >= PAST_MAX)
+                past_forget(relay, relay->pasts->key);
+        p->key = flow->key;
+        p->error = flow->verdict_error;
+        p->peer = flow->address;
+        HASH_ADD(hh, relay->pasts, key, sizeof p->key, p);
+}
+
+int flow_past_verdict(struct relay *relay, struct port_key key, struct wire_addr *peer)
+{
+        struct past *p;
+
+        HASH_FIND(hh, relay->pasts, &key, sizeof key, p);
+        if (p == NULL)
+                return 0;
+        *peer = p->peer;
+        return p->error;
+}
+
+static void run_again(struct deferred *d)
+{
+        struct flow *flow = (struct flow *)((char *)d - offsetof(struct flow, again));
+
+        if (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT || flow->state == FLOW_HEAD)
+                tunnel_drive(flow, 0);
+}
+
+static void side_ready(struct watch *w, uint32_t events)
+{
+        struct side *side = (struct side *)((char *)w - offsetof(struct side, watch));
+
+        tunnel_drive(side->flow, events);
+}
+
+static void side_init(struct side *side, struct flow *flow)
+{
+        side->flow = flow;
+        side->fd = -1;
+        side->watch = (struct watch){.ready = side_ready, .fd = -1};
+}
+
+struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state state)
+{
+        struct flow *flow = calloc(1, sizeof *flow);
+
+        if (flow == NULL)
+                return NULL;
+        flow->relay = relay;
+        flow->id = ++relay->next_flow;
+        flow->kind = kind;
+        flow->state = state;
+        flow->started_us = loop_now_us(relay->loop);
+        flow->again.run = run_again;
+        flow->body_left = UINT64_MAX;
+        side_init(&flow->client, flow);
+        side_init(&flow->server, flow);
+        DL_APPEND(relay->flows, flow);
+        return flow;
+}
+
+void flow_set_process(struct flow *flow, pid_t pid, pid_t tid)
+{
+        const char *exe = process_table_exe(flow->relay->processes, pid);
+
+        flow->pid = pid;
+        flow->tid = tid;
+        free(flow->exe);
+        flow->exe = exe != NULL ? strdup(exe) : NULL;
+}
+
+struct event_who flow_who(const struct flow *flow)
+{
+        return (struct event_who){.pid = flow->pid, .tid = flow->tid, .exe = flow->exe};
+}
+
+struct flow *flow_find(struct relay *relay, struct port_key key)
+{
+        struct flow *flow;
+
+        HASH_FIND(hh, relay->by_port, &key, sizeof key, flow);
+        return flow;
+}
+
+static void unkey(struct flow *flow)
+{
+        if (flow->keyed)
+                HASH_DEL(flow->relay->by_port, flow);
+        flow->keyed = false;
+}
+
+void flow_set_key(struct flow *flow, struct port_key key)
+{
+        struct flow *old = flow_find(flow->relay, key);
+
+        if (old != NULL)
+                unkey(old); /* its client's port is in use again: it is gone */
+        unkey(flow);
+        past_forget(flow->relay, key);
+        flow->key = key;
+        flow->keyed = true;
+        HASH_ADD(hh, flow->relay->by_port, key, sizeof flow->key, flow);
+}
+
+void flow_expect_join(struct flow *flow, bool expects)
+{
+        if (flow->expects_join == expects)
+                return;
+        flow->expects_join = expects;
+        flow->relay->unjoined += expects ? 1 : -1u;
+}
+
+static void timer_freed(uv_handle_t *handle)
+{
+        free(handle);
+}
+
+static void limit_reached(uv_timer_t *timer)
+{
+        struct flow *flow = timer->data;
+
+        if (flow->state == FLOW_HEAD)
+                reply_head_timeout(flow);
+        else
+                flow_abort(flow, &(struct flow_end){"client", "error", "the program did not come to the relay", 0});
+}
+
+void flow_limit(struct flow *flow, uint64_t ms)
+{
+        if (flow->timer == NULL && ms != 0) {
+                flow->timer = calloc(1, sizeof *flow->timer);
+                if (flow->timer == NULL)
+                        return;
+                uv_timer_init(loop_uv(flow->relay->loop), flow->timer);
+                flow->timer->data = flow;
+        }
+        if (ms != 0) {
+                uv_timer_start(flow->timer, limit_reached, ms, 0);
+        } else if (flow->timer != NULL) {
+                uv_close((uv_handle_t *)flow->timer, timer_freed);
+                flow->timer = NULL;
+        }
+}
+
+int side_queue(struct side *side, const char *data, size_t len)
+{
+        char *more;
+
+        if (len == 0)
+                return 0;
+        more = realloc(side->out, side->out_len + len);
+        if (more == NULL)
+                return -ENOMEM;
+        memcpy(more + side->out_len, data, len);
+        side->out = more;
+        side->out_len += len;
+        return 0;
+}
+
+int side_flush(struct side *side)
+{
+        while (side->out_sent < side->out_len) {
+                ssize_t n = send(side->fd, side->out + side->out_sent, side->out_len - side->out_sent,
+                                 MSG_NOSIGNAL);
+
+                if (n < 0)
+                        return errno == EINTR ? -EAGAIN : -errno;
+                side->out_sent += (size_t)n;
+        }
+        free(side->out);
+        side->out = NULL;
+        side->out_len = side->out_sent = 0;
+        return 0;
+}
+
+static void attach(struct side *side, int fd)
+{
+        int one = 1;
+
+        side->fd = fd;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+}
+
+static void side_watch(struct side *side)
+{
+        side->watch.fd = side->fd;
+        if (loop_add(side->flow->relay->loop, &side->watch) < 0)
+                side->watch.fd = -1;
+}
+
+void flow_attach_client(struct flow *flow, int fd)
+{
+        attach(&flow->client, fd);
+        side_watch(&flow->client);
+}
+
+int flow_give_up_client(struct flow *flow)
+{
+        int fd = flow->client.fd;
+
+        loop_remove(flow->relay->loop, &flow->client.watch);
+        flow->client.fd = -1;
+        flow_close(flow, &(struct flow_end){"relay", "eof", "taken over by its announcement", 0});
+        return fd;
+}
+
+void flow_joined(struct flow *flow)
+{
+        if (flow->verdict_error != 0)
+                flow_abort(flow, &(struct flow_end){"relay", "refused", "the connection failed", flow->verdict_error});
+        else if (flow->state == FLOW_JOINING)
+                flow_start(flow);
+}
+
+/* Bytes of an established connection start to move once both descriptors are there. */
+void flow_start(struct flow *flow)
+{
+        flow->state = FLOW_TUNNEL;
+        flow_limit(flow, 0);
+        if (flow->server.watch.fd < 0)
+                side_watch(&flow->server);
+        tunnel_drive(flow, 0);
+}
+
+void flow_verdict(const struct flow *flow, struct wire_verdict *verdict)
+{
+        memset(verdict, 0, sizeof *verdict);
+        verdict->port = flow->relay->private_port;
+        verdict->peer = flow->address;
+        verdict->error = flow->verdict_error;
+        verdict->state = flow->verdict_error != 0            ? WIRE_STATE_FAILED
+                         : flow->state == FLOW_DIALLING && !flow->passing ? WIRE_STATE_PENDING
+                                                                          : WIRE_STATE_OPEN;
+}
+
+/* The schemes of a 407's challenges: their parameters are nobody's business. */
+static void write_challenges(struct event *e, const char *head_text, size_t len)
+{
+        static _Thread_local struct head head;
+        char schemes[128];
+        size_t used = 0;
+
+        if (head_parse_response(head_text, len, &head) != HEAD_OK)
+                return;
+        for (size_t i = 0; i < head.field_count; i++) {
+                const struct text value = head.fields[i].value;
+                size_t n = 0;
+
+                if (!text_is_nocase(head.fields[i].name, "Proxy-Authenticate"))
+                        continue;
+                while (n < value.len && value.at[n] != ' ' && value.at[n] != ',')
+                        n++;
+                if (used + n + 3 > sizeof schemes)
+                        break;
+                if (used > 0) {
+                        memcpy(schemes + used, ", ", 2);
+                        used += 2;
+                }
+                memcpy(schemes + used, value.at, n);
+                used += n;
+        }
+        if (used > 0)
+                event_strn(e, "proxy_challenge", schemes, used);
+}
+
+static void write_proxy(struct event *e, const struct dial_result *result)
+{
+        static _Thread_local struct head head;
+
+        event_int(e, "proxy_status", result->proxy_status);
+        if (head_parse_response(result->proxy_head, result->proxy_head_len, &head) == HEAD_OK)
+                event_strn(e, "proxy_reason", head.reason.at, head.reason.len);
+        write_challenges(e, result->proxy_head, result->proxy_head_len);
+        event_bool(e, "credentials", result->credentials);
+        if (result->stage != DIAL_DONE)
+                event_strn(e, "proxy_body", result->after, result->after_len < 2048 ? result->after_len : 2048);
+}
+
+static void write_upstream(struct flow *flow, const struct dial_result *result)
+{
+        static const char *const stages[] = {"resolve", "connect", "proxy", NULL};
+        struct event_who who = flow_who(flow);
+        struct event e;
+        char literal[64];
+
+        event_begin(&e, EVENT_UPSTREAM, &who, flow->id);
+        event_str(&e, "via", flow->via != NULL ? flow->via->shown : "direct");
+        dial_literal(&flow->address, literal);
+        event_str(&e, "host", flow->name != NULL ? flow->name : literal);
+        event_int(&e, "port", flow->port);
+        if (result->address[0] != '\0')
+                event_str(&e, "address", result->address);
+        event_str(&e, "result", result->stage == DIAL_DONE ? "connected" : "failed");
+        event_str(&e, "stage", stages[result->stage]);
+        if (result->stage != DIAL_DONE) {
+                event_str(&e, "errno", event_errno_name(result->error));
+                event_str(&e, "error", result->text);
+        }
+        if (result->proxy_status != 0)
+                write_proxy(&e, result);
+        event_ms(&e, "duration_ms", result->duration_us);
+        record_write(flow->relay->record, &e);
+}
+
+static void redirected_dialled(struct flow *flow)
+{
+        if (flow->control != NULL && !flow->nonblock) {
+                flow_expect_join(flow, true);
+                control_send_verdict(flow->control, flow);
+        }
+        if (flow->client.fd >= 0) {
+                flow_start(flow);
+                return;
+        }
+        flow->state = FLOW_JOINING;
+        flow_limit(flow, JOIN_MS);
+}
+
+static void redirected_failed(struct flow *flow, const struct dial_result *result)
+{
+        static const char *const reasons[] = {"the name cannot be resolved", "the connection failed",
+                                              "the upstream proxy refused", ""};
+        struct flow_end end = {"relay", "refused", reasons[result->stage], result->error};
+
+        flow->verdict_error = result->error;
+        if (flow->control != NULL && !flow->nonblock) {
+                control_send_verdict(flow->control, flow);
+                flow_close(flow, &end);
+        } else if (flow->client.fd >= 0) {
+                flow_abort(flow, &end);
+        } else {
+                flow->state = FLOW_JOINING; /* the padded descriptor is still on its way: it gets the reset */
+                flow_limit(flow, JOIN_MS);
+        }
+}
+
+static void dialled(void *ctx, struct dial_result *result)
+{
+        struct flow *flow = ctx;
+
+        flow->dial = NULL;
+        write_upstream(flow, result);
+        if (result->stage == DIAL_DONE) {
+                attach(&flow->server, result->fd);
+                if (flow->kind == FLOW_CONNECT && !flow->passing)
+                        reply_established(flow);
+                side_queue(&flow->client, result->after, result->after_len);
+        }
+        if (flow->passing && result->stage == DIAL_DONE)
+                flow_start(flow);
+        else if (flow->passing)
+                flow_abort(flow, &(struct flow_end){"server", "error", "dialling afresh failed", result->error});
+        else if (flow->kind != FLOW_REDIRECTED)
+                reply_dialled(flow, result);
+        else if (result->stage == DIAL_DONE)
+                redirected_dialled(flow);
+        else
+                redirected_failed(flow, result);
+}
+
+void flow_dial(struct flow *flow, bool plain, const char *authorization)
+{
+        struct dial_request request = {.name = flow->name,
+                                       .address = flow->address.family != 0 ? &flow->address : NULL,
+                                       .port = flow->port,
+                                       .via = flow->via,
+                                       .plain = plain,
+                                       .authorization = authorization};
+
+        flow->state = FLOW_DIALLING;
+        flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
+        if (flow->dial == NULL)
+                flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+}
+
+void flow_answer(struct flow *flow, const char *text, size_t len, const struct flow_end *end)
+{
+        int one = 1;
+
+        if (side_queue(&flow->client, text, len) == 0)
+                side_flush(&flow->client); /* an answer of ours fits a socket buffer */
+        /* What the client has sent and we have not read would turn our FIN into a RST that may
+         * overtake the answer: say FIN first, let the kernel drop the rest (tcp(7)). */
+        setsockopt(flow->client.fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+        shutdown(flow->client.fd, SHUT_WR);
+        flow->client.shut = true;
+        flow_close(flow, end);
+}
+
+static void write_close(const struct flow *flow, const struct flow_end *end)
+{
+        struct event_who who = flow_who(flow);
+        struct event e;
+
+        event_begin(&e, EVENT_FLOW_CLOSE, &who, flow->id);
+        event_int(&e, "client_to_server",
+                  (int64_t)(flow->intercept != NULL ? intercept_client_bytes(flow->intercept) : flow->client.received));
+        event_int(&e, "server_to_client",
+                  (int64_t)(flow->intercept != NULL ? intercept_server_bytes(flow->intercept) : flow->server.received));
+        event_str(&e, "first", end->first);
+        event_str(&e, "how", end->how);
+        event_str(&e, "reason", end->reason);
+        if (end->error != 0)
+                event_str(&e, "errno", event_errno_name(end->error));
+        event_str(&e, "name", flow->name);
+        event_int(&e, "port", flow->port);
+        event_ms(&e, "duration_ms", loop_now_us(flow->relay->loop) - flow->started_us);
+        record_write(flow->relay->record, &e);
+}
+
+static void set_reset(int fd)
+{
+        struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+        if (fd >= 0)
+                setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+static void side_close(struct side *side)
+{
+        tunnel_drop_pipe(side);
+        loop_remove(side->flow->relay->loop, &side->watch);
+        if (side->fd >= 0)
+                close(side->fd);
+        side->fd = -1;
+        free(side->out);
+        side->out = NULL;
+        side->out_len = side->out_sent = 0;
+}
+
+static const char *finish_reason(const struct flow_end *end)
+{
+        if (strcmp(end->how, "reset") == 0)
+                return "reset";
+        return strcmp(end->first, "client") == 0 ? "client closed" : "origin closed";
+}
+
+void flow_close(struct flow *flow, const struct flow_end *end)
+{
+        if (flow->state == FLOW_CLOSED)
+                return;
+        if (flow->recorder != NULL)
+                recorder_finish(flow->recorder, finish_reason(end));
+        if (flow->kind != FLOW_HTTP || flow->name != NULL || flow->address.family != 0)
+                write_close(flow, end);
+        if (flow->verdict_error != 0 && flow->keyed)
+                past_remember(flow);
+        flow->state = FLOW_CLOSED;
+        flow_expect_join(flow, false);
+        unkey(flow);
+        if (flow->dial != NULL)
+                dial_cancel(flow->dial);
+        flow->dial = NULL;
+        if (flow->control != NULL)
+                control_forget_flow(flow->control);
+        flow_limit(flow, 0);
+        intercept_free(flow->intercept);
+        flow->intercept = NULL;
+        side_close(&flow->client);
+        side_close(&flow->server);
+}
+
+void flow_abort(struct flow *flow, const struct flow_end *end)
+{
+        set_reset(flow->client.fd);
+        set_reset(flow->server.fd);
+        flow_close(flow, end);
+}
+
+void flow_forget_past(struct relay *relay)
+{
+        while (relay->pasts != NULL)
+                past_forget(relay, relay->pasts->key);
+}
+
+void flow_sweep(struct relay *relay)
+{
+        struct flow *flow, *next;
+
+        DL_FOREACH_SAFE(relay->flows, flow, next) {
+                if (flow->state != FLOW_CLOSED || flow->again.queued)
+                        continue;
+                DL_DELETE(relay->flows, flow);
+                recorder_free(flow->recorder);
+                free(flow->head);
+                free(flow->exe);
+                free(flow->name);
+                free(flow);
+        }
+}

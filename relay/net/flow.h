@@ -1,0 +1,146 @@
+/* One connection through the relay: two sides, a state, and how it ended. Owns both descriptors and
+ * everything that hangs on them. tunnel.c moves the bytes, explicit.c reads heads, control.c brings
+ * announcements; flow.c owns life, events in the record, and death.
+ *
+ *   redirected:  DIALLING -> JOINING -> TUNNEL | INTERCEPT -> CLOSED
+ *   explicit:    HEAD -> DIALLING -> TUNNEL | INTERCEPT | ANSWER -> CLOSED */
+#ifndef NET_FLOW_H
+#define NET_FLOW_H
+
+#include "net/dial.h"
+#include "net/relay.h"
+
+#include <uthash.h>
+
+enum flow_state {
+        FLOW_HEAD,      /* an explicit client is sending its request's head */
+        FLOW_DIALLING,  /* the upstream is not there yet */
+        FLOW_JOINING,   /* the upstream is there, the program's descriptor is not */
+        FLOW_TUNNEL,    /* bytes pass */
+        FLOW_INTERCEPT, /* bytes pass through TLS on both sides */
+        FLOW_ANSWER,    /* a last answer is being written to the client */
+        FLOW_CLOSED,    /* to be freed at the end of the turn */
+};
+
+enum flow_kind { FLOW_REDIRECTED, FLOW_CONNECT, FLOW_HTTP };
+
+struct side {
+        struct watch watch; /* its fd is this side's; registered while the state needs it */
+        struct flow *flow;
+        int fd;            /* owned; -1: not there */
+        bool eof;          /* it will send no more */
+        bool shut;         /* we have told it that we send no more */
+        uint64_t received; /* bytes read from it */
+        char *out;         /* owned: bytes to be written to it before anything else */
+        size_t out_len, out_sent;
+        struct pipe_pair *pipe; /* owned: bytes read from it, on their way to the other side */
+        size_t piped;
+};
+
+/* Family and source port of a client's connection on loopback. */
+struct port_key {
+        uint16_t family, port;
+};
+
+struct flow {
+        struct relay *relay; /* borrowed */
+        struct flow *prev, *next;
+        UT_hash_handle hh; /* in relay->by_port, if keyed */
+        uint64_t id;
+        enum flow_state state;
+        enum flow_kind kind;
+        struct side client, server;
+        struct port_key key;
+        bool keyed;
+        bool public_listener; /* it came to an address of --listen */
+        pid_t pid, tid;       /* 0: not known */
+        char *exe;            /* owned or NULL */
+        char *name;           /* owned or NULL: host name the client asked for */
+        struct wire_addr address; /* family 0: by name only */
+        uint16_t port;
+        bool nonblock;
+        uint32_t padding_left; /* client bytes to be dropped first */
+        bool expects_join;     /* counted in relay->unjoined */
+        struct dial *dial;     /* owned while dialling */
+        const struct upstream *via; /* borrowed; NULL: direct */
+        struct control_client *control; /* borrowed: who waits for the verdict */
+        int verdict_error;     /* errno of a failed dial */
+        bool classified;       /* the first client bytes have been looked at */
+        bool passing;          /* dialled afresh after INTERCEPT_PASS: hands off */
+        struct recorder *recorder; /* owned; NULL: not observed */
+        struct intercept *intercept; /* owned */
+        char *head;            /* owned: request head being read */
+        size_t head_len, head_cap;
+        uint64_t body_left;    /* of a forwarded request; UINT64_MAX: not limited */
+        struct deferred again; /* more to do without waiting for an event */
+        uv_timer_t *timer;     /* owned; closes itself */
+        int64_t started_us;
+        const char *first; /* static: the side that ended first, once one has */
+};
+
+/* How a flow ended, for the record. Strings are static. */
+struct flow_end {
+        const char *first;  /* "client", "server" or "relay" */
+        const char *how;    /* "eof", "reset", "error", "refused" */
+        const char *reason;
+        int error; /* errno or 0 */
+};
+
+/* A new flow in state, on the relay's list. Returns NULL when out of memory. */
+struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state state);
+
+/* Who opened it; the executable is looked up. */
+void flow_set_process(struct flow *flow, pid_t pid, pid_t tid);
+
+/* Start getting to the target; goes on in flow_dialled. */
+void flow_dial(struct flow *flow, bool plain, const char *authorization);
+
+/* The client's side is there: attach fd (now owned by the flow). */
+void flow_attach_client(struct flow *flow, int fd);
+
+/* Announcement and connection have found each other: go on as far as the dial has come. */
+void flow_joined(struct flow *flow);
+
+/* Take the client's descriptor out of a flow that has consumed nothing, and end it without a trace.
+ * Returns the descriptor, now the caller's. */
+int flow_give_up_client(struct flow *flow);
+
+/* Enter or leave the count of flows that the program is about to join. */
+void flow_expect_join(struct flow *flow, bool expects);
+
+/* Find and file by the client's port. */
+struct flow *flow_find(struct relay *relay, struct port_key key);
+void flow_set_key(struct flow *flow, struct port_key key);
+
+/* Both sides are there: move bytes. */
+void flow_start(struct flow *flow);
+
+/* Write text to the client, then close. text is copied. */
+void flow_answer(struct flow *flow, const char *text, size_t len, const struct flow_end *end);
+
+/* The verdict as the library is told. */
+void flow_verdict(const struct flow *flow, struct wire_verdict *verdict);
+/* The errno of a flow that failed a short while ago and is gone; 0: none known. */
+int flow_past_verdict(struct relay *relay, struct port_key key, struct wire_addr *peer);
+void flow_forget_past(struct relay *relay);
+
+/* End it: events, descriptors, partner's reset. abort: tell the side with RST instead of FIN. Freed at
+ * the end of the turn; calling it twice does nothing. */
+void flow_close(struct flow *flow, const struct flow_end *end);
+void flow_abort(struct flow *flow, const struct flow_end *end);
+
+/* Free the closed flows. Called at the end of each turn. */
+void flow_sweep(struct relay *relay);
+
+/* Fill who for events. */
+struct event_who flow_who(const struct flow *flow);
+
+/* Time limit in milliseconds for the present state; 0 takes it away. */
+void flow_limit(struct flow *flow, uint64_t ms);
+
+/* Give a side bytes to be written before anything else (copied, appended). Returns 0 or -ENOMEM. */
+int side_queue(struct side *side, const char *data, size_t len);
+/* Write what is queued. Returns 0 when all is out, -EAGAIN, or -errno. */
+int side_flush(struct side *side);
+
+#endif

@@ -1,0 +1,178 @@
+/* The event loop; see loop.h. */
+#include "net/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 128 };
+
+struct loop {
+        int epoll; /* owned */
+        uv_loop_t uv;
+        bool stop;
+        int64_t now_us;
+        struct deferred *first, **last;
+        void (*turn)(void *ctx);
+        void *turn_ctx;
+};
+
+static void read_clock(struct loop *loop)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        loop->now_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* libuv's own descriptor sits in our epoll set under a NULL pointer. */
+static int add_uv(struct loop *loop)
+{
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+
+        return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) < 0 ? -errno : 0;
+}
+
+struct loop *loop_new(void)
+{
+        struct loop *loop = calloc(1, sizeof *loop);
+
+        if (loop == NULL)
+                return NULL;
+        loop->last = &loop->first;
+        loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+        if (loop->epoll < 0 || uv_loop_init(&loop->uv) < 0 || add_uv(loop) < 0) {
+                int error = errno != 0 ? errno : ENOMEM;
+
+                if (loop->epoll >= 0)
+                        close(loop->epoll);
+                free(loop);
+                errno = error;
+                return NULL;
+        }
+        read_clock(loop);
+        return loop;
+}
+
+static void close_handle(uv_handle_t *handle, void *ctx)
+{
+        (void)ctx;
+        if (!uv_is_closing(handle))
+                uv_close(handle, NULL);
+}
+
+void loop_free(struct loop *loop)
+{
+        if (loop == NULL)
+                return;
+        uv_walk(&loop->uv, close_handle, NULL);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
+        uv_loop_close(&loop->uv);
+        close(loop->epoll);
+        free(loop);
+}
+
+uv_loop_t *loop_uv(struct loop *loop)
+{
+        return &loop->uv;
+}
+
+static int add(struct loop *loop, struct watch *w, uint32_t events)
+{
+        struct epoll_event event = {.events = events, .data.ptr = w};
+
+        return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, w->fd, &event) < 0 ? -errno : 0;
+}
+
+int loop_add(struct loop *loop, struct watch *w)
+{
+        return add(loop, w, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+int loop_add_level(struct loop *loop, struct watch *w)
+{
+        return add(loop, w, EPOLLIN);
+}
+
+void loop_remove(struct loop *loop, struct watch *w)
+{
+        if (w->fd < 0)
+                return;
+        epoll_ctl(loop->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+        w->fd = -1;
+}
+
+void loop_defer(struct loop *loop, struct deferred *d)
+{
+        if (d->queued)
+                return;
+        d->queued = true;
+        d->next = NULL;
+        *loop->last = d;
+        loop->last = &d->next;
+}
+
+void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx)
+{
+        loop->turn = turn;
+        loop->turn_ctx = ctx;
+}
+
+/* Run what was deferred before this turn; what these defer again waits for the next. */
+static void run_deferred(struct loop *loop)
+{
+        struct deferred *d = loop->first;
+
+        loop->first = NULL;
+        loop->last = &loop->first;
+        while (d != NULL) {
+                struct deferred *next = d->next;
+
+                d->queued = false;
+                d->run(d);
+                d = next;
+        }
+}
+
+static int wait_ms(struct loop *loop)
+{
+        return loop->first != NULL ? 0 : uv_backend_timeout(&loop->uv);
+}
+
+void loop_run(struct loop *loop)
+{
+        struct epoll_event events[BATCH];
+
+        while (!loop->stop) {
+                int n = epoll_wait(loop->epoll, events, BATCH, wait_ms(loop));
+                bool uv = n <= 0 || uv_backend_timeout(&loop->uv) == 0;
+
+                read_clock(loop);
+                for (int i = 0; i < n; i++) {
+                        struct watch *w = events[i].data.ptr;
+
+                        if (w == NULL)
+                                uv = true;
+                        else if (w->fd >= 0)
+                                w->ready(w, events[i].events);
+                }
+                uv_update_time(&loop->uv);
+                if (uv || uv_backend_timeout(&loop->uv) == 0)
+                        uv_run(&loop->uv, UV_RUN_NOWAIT);
+                run_deferred(loop);
+                if (loop->turn != NULL)
+                        loop->turn(loop->turn_ctx);
+        }
+}
+
+void loop_stop(struct loop *loop)
+{
+        loop->stop = true;
+}
+
+int64_t loop_now_us(const struct loop *loop)
+{
+        return loop->now_us;
+}

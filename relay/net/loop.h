@@ -1,0 +1,52 @@
+/* The event loop: one per thread. Sockets are registered once, edge-triggered, for reading and writing
+ * (epoll(7)), so a busy connection makes no further epoll_ctl calls. libuv is embedded for what is
+ * not a socket of ours: timers, signals, and getaddrinfo in its thread pool. */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* Something with a descriptor. Embedded in its owner, which must live until the turn's end after
+ * loop_remove: the kernel may have reported an event in the same batch. */
+struct watch {
+        void (*ready)(struct watch *w, uint32_t events); /* EPOLL* bits */
+        int fd; /* borrowed; -1 when not registered */
+};
+
+/* Work to be done at the end of the turn, or in the next one without waiting. Embedded; zero it first. */
+struct deferred {
+        void (*run)(struct deferred *d);
+        struct deferred *next;
+        bool queued;
+};
+
+struct loop;
+
+/* Returns NULL with errno. Caller owns. */
+struct loop *loop_new(void);
+void loop_free(struct loop *loop);
+
+uv_loop_t *loop_uv(struct loop *loop); /* borrowed */
+
+/* Register w for all events on w->fd, edge-triggered (level: once more each turn while readable, for
+ * listeners). Returns 0 or -errno. */
+int loop_add(struct loop *loop, struct watch *w);
+int loop_add_level(struct loop *loop, struct watch *w);
+void loop_remove(struct loop *loop, struct watch *w); /* w->fd becomes -1; not closed */
+
+/* Run d once, after the events of this turn. Adding a queued one again does nothing. */
+void loop_defer(struct loop *loop, struct deferred *d);
+
+/* Called at the end of every turn (to sweep and to flush). */
+void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx);
+
+/* Run until loop_stop. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Microseconds of the monotonic clock, read once per turn. */
+int64_t loop_now_us(const struct loop *loop);
+
+#endif

@@ -1,0 +1,264 @@
+/* What the library's messages mean; see message.h. */
+#include "net/message.h"
+#include "net/names.h"
+#include "net/process.h"
+#include "net/tapped.h"
+#include "record/examine.h"
+#include "record/mask.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t message_min_len(unsigned type)
+{
+        static const size_t lens[] = {
+                [WIRE_HELLO] = sizeof(struct wire_hello), [WIRE_DIAL] = sizeof(struct wire_dial),
+                [WIRE_JOIN] = sizeof(struct wire_join),   [WIRE_PEER] = sizeof(struct wire_join),
+                [WIRE_LOOKUP] = sizeof(struct wire_lookup), [WIRE_FILE] = sizeof(struct wire_file),
+                [WIRE_TAP] = sizeof(struct wire_tap),
+        };
+
+        return type < sizeof lens / sizeof *lens && lens[type] != 0 ? lens[type] : SIZE_MAX;
+}
+
+static void write_connect(struct relay *relay, const struct event_who *who, uint64_t flow,
+                          const struct wire_dial *dial, const char *name, const char *bypassed)
+{
+        char literal[64];
+        struct event e;
+
+        event_begin_at(&e, EVENT_CONNECT, who, flow, dial->head.time_ns);
+        event_str(&e, "kind", "redirected");
+        event_str(&e, "name", name);
+        dial_literal(&dial->to, literal);
+        event_str(&e, "address", literal);
+        event_int(&e, "port", dial->to.port);
+        event_bool(&e, "blocking", (dial->flags & WIRE_DIAL_NONBLOCK) == 0);
+        event_str(&e, "bypassed", bypassed);
+        record_write(relay->record, &e);
+}
+
+static bool is_own_listener(const struct relay *relay, const struct wire_addr *to)
+{
+        return to->port == relay->private_port &&
+               (to->family == AF_INET ? to->bytes[0] == 127 : to->bytes[15] == 1 && to->bytes[0] == 0);
+}
+
+/* The program speaks to the upstream proxy by itself: that connection must not go through it again. */
+static bool is_upstream(const struct upstream *up, const struct wire_addr *to, const char *name)
+{
+        char literal[64];
+
+        dial_literal(to, literal);
+        return up != NULL && up->port == to->port &&
+               (strcmp(up->host, literal) == 0 || (name != NULL && strcasecmp(up->host, name) == 0));
+}
+
+static const struct upstream *choose_way(const struct relay_options *o, const struct wire_addr *to, const char *name)
+{
+        const struct upstream *via = to->port == 80 ? o->http_upstream : o->https_upstream;
+        char literal[64];
+
+        dial_literal(to, literal);
+        if (via == NULL || is_upstream(o->https_upstream, to, name) || is_upstream(o->http_upstream, to, name))
+                return NULL;
+        return host_list_match(o->no_proxy, name, literal, to->port) ? NULL : via;
+}
+
+struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial *dial)
+{
+        const struct relay_options *o = relay->options;
+        struct event_who who = {pid, dial->head.tid, process_table_exe(relay->processes, pid)};
+        const char *name;
+        char literal[64];
+        struct flow *flow;
+
+        if ((dial->to.family != AF_INET && dial->to.family != AF_INET6) || is_own_listener(relay, &dial->to) ||
+            relay->draining)
+                return NULL;
+        name = name_table_find(relay->names, pid, &dial->to);
+        dial_literal(&dial->to, literal);
+        if (host_list_match(o->bypass, name, literal, dial->to.port)) {
+                write_connect(relay, &who, 0, dial, name, "on the bypass list");
+                return NULL;
+        }
+        flow = flow_new(relay, FLOW_REDIRECTED, FLOW_DIALLING);
+        if (flow == NULL)
+                return NULL;
+        flow_set_process(flow, pid, dial->head.tid);
+        flow->name = name != NULL ? strdup(name) : NULL;
+        flow->address = dial->to;
+        flow->port = dial->to.port;
+        flow->nonblock = (dial->flags & WIRE_DIAL_NONBLOCK) != 0;
+        flow->via = choose_way(o, &dial->to, name);
+        write_connect(relay, &who, flow->id, dial, name, NULL);
+        flow_dial(flow, false, NULL);
+        return flow;
+}
+
+void message_join(struct flow *flow, const struct wire_join *join)
+{
+        struct port_key key = {join->family, join->port};
+        struct flow *early = flow_find(flow->relay, key);
+        int fd = -1;
+
+        flow_expect_join(flow, false);
+        flow->padding_left = join->padding_len;
+        /* The connection may have come before its announcement: it waits as a request without a head. */
+        if (early != NULL && early->state == FLOW_HEAD && early->head_len == 0)
+                fd = flow_give_up_client(early);
+        flow_set_key(flow, key);
+        if (fd < 0)
+                return;
+        flow_attach_client(flow, fd);
+        flow_joined(flow);
+}
+
+void message_peer(struct relay *relay, const struct wire_join *question, struct wire_verdict *verdict)
+{
+        struct port_key key = {question->family, question->port};
+        struct flow *flow = flow_find(relay, key);
+
+        memset(verdict, 0, sizeof *verdict);
+        if (flow != NULL && flow->kind == FLOW_REDIRECTED) {
+                flow_verdict(flow, verdict);
+                return;
+        }
+        verdict->error = flow == NULL ? flow_past_verdict(relay, key, &verdict->peer) : 0;
+        verdict->state = verdict->error != 0 ? WIRE_STATE_FAILED : WIRE_STATE_UNKNOWN;
+}
+
+/* The next NUL-terminated string of a packet; NULL at its end. */
+static const char *next_string(const char **at, const char *end)
+{
+        const char *text = *at, *nul = text < end ? memchr(text, '\0', (size_t)(end - text)) : NULL;
+
+        if (nul == NULL)
+                return NULL;
+        *at = nul + 1;
+        return text;
+}
+
+static void report_hello(struct relay *relay, pid_t pid, const struct wire_hello *hello, size_t len)
+{
+        const char *at = (const char *)(hello + 1), *end = (const char *)hello + len;
+        const char *exe = next_string(&at, end), *argument;
+        struct event_who who = {pid, 0, exe};
+        struct event e;
+        char masked[4096];
+
+        if (exe == NULL)
+                return;
+        process_table_set(relay->processes, pid, exe);
+        event_begin_at(&e, EVENT_PROCESS_START, &who, 0, hello->head.time_ns);
+        event_int(&e, "ppid", hello->ppid);
+        event_open_array(&e, "argv");
+        while ((argument = next_string(&at, end)) != NULL) {
+                mask_argument(argument, masked, sizeof masked);
+                event_str(&e, NULL, masked);
+        }
+        event_close_array(&e);
+        record_write(relay->record, &e);
+}
+
+static const char *eai_name(int result)
+{
+        static const struct {
+                int value;
+                const char *name;
+        } names[] = {
+                {0, "ok"},
+                {EAI_NONAME, "EAI_NONAME"}, {EAI_AGAIN, "EAI_AGAIN"},   {EAI_FAIL, "EAI_FAIL"},
+                {EAI_FAMILY, "EAI_FAMILY"}, {EAI_SERVICE, "EAI_SERVICE"}, {EAI_MEMORY, "EAI_MEMORY"},
+                {EAI_SYSTEM, "EAI_SYSTEM"}, {EAI_NODATA, "EAI_NODATA"}, {EAI_BADFLAGS, "EAI_BADFLAGS"},
+                {EAI_SOCKTYPE, "EAI_SOCKTYPE"}, {EAI_ADDRFAMILY, "EAI_ADDRFAMILY"},
+                {EAI_OVERFLOW, "EAI_OVERFLOW"},
+        };
+
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                if (names[i].value == result)
+                        return names[i].name;
+        return "EAI_OTHER";
+}
+
+static void report_lookup(struct relay *relay, pid_t pid, const struct wire_lookup *lookup, size_t len)
+{
+        const char *text = (const char *)(lookup + 1);
+        size_t need = sizeof *lookup + lookup->name_len + lookup->address_count * sizeof(struct wire_addr);
+        struct event_who who = {pid, lookup->head.tid, process_table_exe(relay->processes, pid)};
+        char name[NI_MAXHOST], literal[64];
+        struct event e;
+
+        if (need > len || lookup->name_len >= sizeof name)
+                return;
+        memcpy(name, text, lookup->name_len);
+        name[lookup->name_len] = '\0';
+        event_begin_at(&e, EVENT_NAME_LOOKUP, &who, 0, lookup->head.time_ns);
+        event_str(&e, "name", name);
+        event_open_array(&e, "addresses");
+        for (size_t i = 0; i < lookup->address_count; i++) {
+                struct wire_addr address;
+
+                memcpy(&address, text + lookup->name_len + i * sizeof address, sizeof address);
+                if (address.family != AF_INET && address.family != AF_INET6)
+                        continue;
+                dial_literal(&address, literal);
+                event_str(&e, NULL, literal);
+                name_table_add(relay->names, pid, &address, name);
+        }
+        event_close_array(&e);
+        event_str(&e, "result", eai_name(lookup->result));
+        if (lookup->result == EAI_SYSTEM)
+                event_str(&e, "errno", event_errno_name(lookup->error));
+        event_ms(&e, "duration_ms", lookup->duration_us);
+        record_write(relay->record, &e);
+}
+
+static void report_file(struct relay *relay, pid_t pid, const struct wire_file *file, size_t len)
+{
+        static const char *const intents[] = {"read", "write", "lock"};
+        const char *at = (const char *)(file + 1), *end = (const char *)file + len;
+        const char *path = next_string(&at, end), *path2 = next_string(&at, end);
+        struct event_who who = {pid, file->head.tid, process_table_exe(relay->processes, pid)};
+        struct event e;
+
+        if (path == NULL || path[0] != '/' || file->intent >= 3 ||
+            memchr(file->call, '\0', sizeof file->call) == NULL)
+                return;
+        event_begin_at(&e, EVENT_FILE_FAILURE, &who, 0, file->head.time_ns);
+        event_str(&e, "call", file->call);
+        event_str(&e, "path", path);
+        event_str(&e, "path2", path2);
+        event_str(&e, "errno", event_errno_name(file->error));
+        event_str(&e, "intent", intents[file->intent]);
+        examine_path(&e, pid, path2 != NULL ? path2 : path, file->error, file->intent != WIRE_INTENT_READ);
+        record_write(relay->record, &e);
+}
+
+void message_report(struct relay *relay, pid_t pid, const void *packet, size_t len)
+{
+        const struct wire_head *head = packet;
+
+        switch ((enum wire_type)head->type) {
+        case WIRE_HELLO:
+                report_hello(relay, pid, packet, len);
+                return;
+        case WIRE_LOOKUP:
+                report_lookup(relay, pid, packet, len);
+                return;
+        case WIRE_FILE:
+                report_file(relay, pid, packet, len);
+                return;
+        case WIRE_TAP:
+                tapped_message(relay, pid, packet, len);
+                return;
+        case WIRE_DIAL:
+        case WIRE_JOIN:
+        case WIRE_VERDICT:
+        case WIRE_PEER:
+                return;
+        }
+}

@@ -1,0 +1,196 @@
+/* The relay as a whole: opens its sockets, serves, drains, and gives everything back. See relay.h. */
+#include "net/relay.h"
+#include "net/control.h"
+#include "net/flow.h"
+#include "net/listener.h"
+#include "net/names.h"
+#include "net/process.h"
+#include "net/tapped.h"
+#include "net/tunnel.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct handles {
+        struct relay *relay;
+        uv_signal_t terminate, interrupt;
+        uv_timer_t drain;
+        struct watch lifetime;
+};
+
+void relay_note(struct relay *relay, const char *format, ...)
+{
+        char text[512];
+        struct event e;
+        va_list list;
+
+        va_start(list, format);
+        vsnprintf(text, sizeof text, format, list);
+        va_end(list);
+        event_begin(&e, EVENT_RELAY_NOTE, NULL, 0);
+        event_str(&e, "note", text);
+        event_str(&e, "severity", "note");
+        record_write(relay->record, &e);
+}
+
+static int open_sockets(struct relay *relay)
+{
+        const struct relay_options *o = relay->options;
+        int result = listener_open_private(relay);
+
+        if (result < 0)
+                fprintf(stderr, "tapline: cannot listen on loopback: %s\n", strerror(-result));
+        for (size_t i = 0; result == 0 && o->listen != NULL && o->listen[i] != NULL; i++)
+                result = listener_open(relay, o->listen[i]);
+        if (result == 0 && o->socket_path != NULL) {
+                result = control_open(relay, o->socket_path);
+                if (result < 0)
+                        fprintf(stderr, "tapline: cannot make the control socket %s: %s\n", o->socket_path,
+                                strerror(-result));
+        }
+        return result;
+}
+
+int relay_new(struct relay **out, const struct relay_options *options)
+{
+        struct relay *relay = calloc(1, sizeof *relay);
+        int result;
+
+        if (relay == NULL)
+                return -ENOMEM;
+        relay->options = options;
+        relay->record = options->record;
+        relay->loop = loop_new();
+        relay->processes = process_table_new();
+        relay->names = name_table_new();
+        relay->tapped = tapped_table_new();
+        relay->pipes = pipe_pool_new();
+        if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL || relay->tapped == NULL ||
+            relay->pipes == NULL)
+                result = -ENOMEM;
+        else
+                result = open_sockets(relay);
+        if (result < 0) {
+                relay_free(relay);
+                return result;
+        }
+        *out = relay;
+        return 0;
+}
+
+/* End of each turn: free what was closed, write what was recorded. */
+static void turn(void *ctx)
+{
+        struct relay *relay = ctx;
+
+        flow_sweep(relay);
+        control_sweep(relay);
+        record_flush(relay->record);
+        if (relay->draining && relay->flows == NULL)
+                loop_stop(relay->loop);
+}
+
+static void drained(uv_timer_t *timer)
+{
+        loop_stop(timer->loop->data);
+}
+
+/* No new connections; those that are open may finish within drain_ms. */
+static void start_drain(struct handles *h)
+{
+        struct relay *relay = h->relay;
+
+        if (relay->draining)
+                return;
+        control_drain(relay);
+        relay->draining = true;
+        listener_close_all(relay);
+        loop_uv(relay->loop)->data = relay->loop;
+        uv_timer_start(&h->drain, drained, (uint64_t)relay->options->drain_ms, 0);
+}
+
+static void signalled(uv_signal_t *handle, int number)
+{
+        (void)number;
+        start_drain(handle->data);
+}
+
+static void lifetime_ready(struct watch *w, uint32_t events)
+{
+        struct handles *h = (struct handles *)((char *)w - offsetof(struct handles, lifetime));
+        char byte;
+
+        (void)events;
+        if (read(w->fd, &byte, 1) == 0) {
+                loop_remove(h->relay->loop, w);
+                start_drain(h);
+        }
+}
+
+static void start_handles(struct handles *h, struct relay *relay)
+{
+        uv_loop_t *uv = loop_uv(relay->loop);
+
+        h->relay = relay;
+        uv_signal_init(uv, &h->terminate);
+        uv_signal_init(uv, &h->interrupt);
+        uv_timer_init(uv, &h->drain);
+        h->terminate.data = h->interrupt.data = h;
+        uv_signal_start(&h->terminate, signalled, SIGTERM);
+        if (relay->options->lifetime_fd < 0)
+                uv_signal_start(&h->interrupt, signalled, SIGINT);
+        h->lifetime = (struct watch){.ready = lifetime_ready, .fd = relay->options->lifetime_fd};
+        if (h->lifetime.fd >= 0)
+                loop_add_level(relay->loop, &h->lifetime);
+}
+
+static void tell_ready(const struct relay *relay)
+{
+        char line[32];
+        int len = snprintf(line, sizeof line, "%u\n", relay->private_port);
+
+        if (relay->options->ready_fd >= 0 && write(relay->options->ready_fd, line, (size_t)len) != len)
+                fprintf(stderr, "tapline: cannot report that the relay is ready\n");
+}
+
+int relay_run(struct relay *relay)
+{
+        struct handles h;
+
+        signal(SIGPIPE, SIG_IGN);
+        start_handles(&h, relay);
+        loop_on_turn(relay->loop, turn, relay);
+        tell_ready(relay);
+        loop_run(relay->loop);
+        control_drain(relay);
+        for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
+                flow_abort(flow, &(struct flow_end){"relay", "error", "the relay stopped", 0});
+        flow_sweep(relay);
+        record_flush(relay->record);
+        uv_close((uv_handle_t *)&h.terminate, NULL);
+        uv_close((uv_handle_t *)&h.interrupt, NULL);
+        uv_close((uv_handle_t *)&h.drain, NULL);
+        uv_run(loop_uv(relay->loop), UV_RUN_NOWAIT);
+        return 0;
+}
+
+void relay_free(struct relay *relay)
+{
+        if (relay == NULL)
+                return;
+        listener_close_all(relay);
+        control_close(relay);
+        flow_sweep(relay);
+        flow_forget_past(relay);
+        loop_free(relay->loop);
+        tapped_table_free(relay->tapped);
+        name_table_free(relay->names);
+        process_table_free(relay->processes);
+        pipe_pool_free(relay->pipes);
+        free(relay);
+}

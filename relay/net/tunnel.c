@@ -1,0 +1,479 @@
+/* Moves the bytes of a flow; see tunnel.h. */
+#include "net/tunnel.h"
+#include "inspect/inspector.h"
+#include "net/explicit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+        PIPE_SIZE = 1 << 20,  /* asked for; an unprivileged user's limit may give less */
+        POOL_MAX = 64,        /* empty pipes kept for the next burst */
+        CHUNK = 65536,        /* copied at a time */
+        BUDGET = 4 << 20,     /* bytes per direction and turn, so that others get theirs */
+};
+
+struct pipe_pair {
+        int read_end, write_end; /* owned */
+        size_t cap;
+        struct pipe_pair *next;
+};
+
+struct pipe_pool {
+        struct pipe_pair *free; /* owned */
+        size_t count;
+};
+
+struct pipe_pool *pipe_pool_new(void)
+{
+        return calloc(1, sizeof(struct pipe_pool));
+}
+
+static void pipe_free(struct pipe_pair *p)
+{
+        close(p->read_end);
+        close(p->write_end);
+        free(p);
+}
+
+void pipe_pool_free(struct pipe_pool *pool)
+{
+        while (pool != NULL && pool->free != NULL) {
+                struct pipe_pair *p = pool->free;
+
+                pool->free = p->next;
+                pipe_free(p);
+        }
+        free(pool);
+}
+
+static struct pipe_pair *pipe_take(struct pipe_pool *pool)
+{
+        struct pipe_pair *p = pool->free;
+        int ends[2], size;
+
+        if (p != NULL) {
+                pool->free = p->next;
+                pool->count--;
+                return p;
+        }
+        p = calloc(1, sizeof *p);
+        if (p == NULL || pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) {
+                free(p);
+                return NULL;
+        }
+        size = fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
+        *p = (struct pipe_pair){.read_end = ends[0], .write_end = ends[1]};
+        p->cap = size > 0 ? (size_t)size : 65536;
+        return p;
+}
+
+void tunnel_drop_pipe(struct side *side)
+{
+        struct pipe_pool *pool = side->flow->relay->pipes;
+        struct pipe_pair *p = side->pipe;
+
+        if (p == NULL)
+                return;
+        side->pipe = NULL;
+        if (side->piped > 0 || pool->count >= POOL_MAX) {
+                pipe_free(p);
+                return;
+        }
+        p->next = pool->free;
+        pool->free = p;
+        pool->count++;
+}
+
+/* What one step of moving came to. */
+enum moved {
+        MOVED,       /* some bytes went; there may be more */
+        IDLE,        /* nothing to read now */
+        BLOCKED,     /* the receiver takes no more now */
+        ENDED,       /* the sender has ended */
+        READ_FAILED, /* errno tells */
+        WRITE_FAILED,
+};
+
+static bool is_client(const struct side *side)
+{
+        return side == &side->flow->client;
+}
+
+/* How many bytes may still be read: a forwarded request's body has an end. */
+static size_t allowance(const struct side *from, size_t want)
+{
+        uint64_t left = is_client(from) ? from->flow->body_left : UINT64_MAX;
+
+        return left < want ? (size_t)left : want;
+}
+
+static void count(struct side *from, size_t n)
+{
+        from->received += n;
+        if (is_client(from) && from->flow->body_left != UINT64_MAX)
+                from->flow->body_left -= n;
+}
+
+static enum moved spliced_out(struct side *from, struct side *to)
+{
+        while (from->piped > 0) {
+                ssize_t n = splice(from->pipe->read_end, NULL, to->fd, NULL, from->piped,
+                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+                if (n < 0)
+                        return errno == EAGAIN ? BLOCKED : WRITE_FAILED;
+                from->piped -= (size_t)n;
+        }
+        return MOVED;
+}
+
+static enum moved move_spliced(struct side *from, struct side *to, size_t *moved)
+{
+        enum moved result;
+        ssize_t n;
+
+        if (from->piped > 0 && (result = spliced_out(from, to)) != MOVED)
+                return result;
+        if (from->eof)
+                return ENDED;
+        if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
+                return READ_FAILED;
+        n = splice(from->fd, NULL, from->pipe->write_end, NULL, allowance(from, from->pipe->cap),
+                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n < 0)
+                return errno == EAGAIN ? IDLE : READ_FAILED;
+        if (n == 0)
+                return ENDED;
+        count(from, (size_t)n);
+        from->piped = (size_t)n;
+        *moved += (size_t)n;
+        return spliced_out(from, to);
+}
+
+static void observe(struct side *from, const char *data, size_t len)
+{
+        if (is_client(from))
+                recorder_client(from->flow->recorder, data, len);
+        else
+                recorder_server(from->flow->recorder, data, len);
+}
+
+static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
+{
+        static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
+        ssize_t n, sent;
+
+        if (from->eof)
+                return ENDED;
+        n = recv(from->fd, chunk, allowance(from, sizeof chunk), 0);
+        if (n < 0)
+                return errno == EAGAIN ? IDLE : READ_FAILED;
+        if (n == 0)
+                return ENDED;
+        count(from, (size_t)n);
+        *moved += (size_t)n;
+        observe(from, chunk, (size_t)n);
+        sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN)
+                return WRITE_FAILED;
+        sent = sent < 0 ? 0 : sent;
+        if (sent < n && side_queue(to, chunk + sent, (size_t)(n - sent)) < 0)
+                return READ_FAILED;
+        return sent < n ? BLOCKED : MOVED;
+}
+
+static void end_flow(struct side *from, enum moved why, int error)
+{
+        struct flow *flow = from->flow;
+        const char *sender = is_client(from) ? "client" : "server";
+        const char *receiver = is_client(from) ? "server" : "client";
+        struct flow_end end = {why == READ_FAILED ? sender : receiver,
+                               error == ECONNRESET || error == EPIPE ? "reset" : "error",
+                               "connection reset", error};
+
+        if (strcmp(end.how, "reset") != 0)
+                end.reason = why == READ_FAILED ? "reading failed" : "writing failed";
+        flow_abort(flow, &end);
+}
+
+/* Pass the end of one direction on: a half-close stays a half-close. */
+static void pass_end(struct side *from, struct side *to)
+{
+        if (!from->eof && from->flow->recorder != NULL && !is_client(from))
+                recorder_server_eof(from->flow->recorder);
+        if (from->flow->first == NULL)
+                from->flow->first = is_client(from) ? "client" : "server";
+        from->eof = true;
+        if (!to->shut)
+                shutdown(to->fd, SHUT_WR);
+        to->shut = true;
+        tunnel_drop_pipe(from);
+}
+
+/* Move one direction until it stops. Returns false if the flow is over. */
+static bool pump(struct side *from, struct side *to)
+{
+        struct flow *flow = from->flow;
+        enum moved result = MOVED;
+        size_t moved = 0;
+
+        while (result == MOVED && !to->shut) {
+                int flushed = side_flush(to);
+
+                if (flushed == -EAGAIN)
+                        return true;
+                if (flushed < 0) {
+                        end_flow(from, WRITE_FAILED, -flushed);
+                        return false;
+                }
+                if (moved >= BUDGET) {
+                        loop_defer(flow->relay->loop, &flow->again);
+                        return true;
+                }
+                if (is_client(from) && flow->body_left == 0)
+                        return true;
+                result = flow->recorder != NULL ? move_copied(from, to, &moved) : move_spliced(from, to, &moved);
+        }
+        if (result == READ_FAILED || result == WRITE_FAILED) {
+                end_flow(from, result, errno);
+                return false;
+        }
+        if (result == ENDED)
+                pass_end(from, to);
+        else if (result == IDLE && from->piped == 0)
+                tunnel_drop_pipe(from);
+        return true;
+}
+
+/* Drop the padding that held the program's writability down. Returns false while some is to come. */
+static bool drop_padding(struct flow *flow)
+{
+        while (flow->padding_left > 0) {
+                ssize_t n = recv(flow->client.fd, NULL, flow->padding_left, MSG_TRUNC);
+
+                if (n < 0 && errno == EAGAIN)
+                        return false;
+                if (n <= 0) {
+                        flow_abort(flow, &(struct flow_end){"client", n < 0 ? "reset" : "eof",
+                                                            "closed before the connection was used",
+                                                            n < 0 ? errno : 0});
+                        return false;
+                }
+                flow->padding_left -= (uint32_t)n;
+        }
+        return true;
+}
+
+static void attach_recorder(struct flow *flow, const char *scheme)
+{
+        struct recorder_origin origin = {.record = flow->relay->record,
+                                         .next_request = &flow->relay->next_request,
+                                         .who = flow_who(flow),
+                                         .flow = flow->id,
+                                         .scheme = scheme,
+                                         .host = flow->name,
+                                         .port = flow->port,
+                                         .source = "relay"};
+        char literal[64];
+
+        dial_literal(&flow->address, literal);
+        if (flow->name == NULL)
+                origin.host = literal;
+        flow->recorder = recorder_new(&origin);
+}
+
+static bool begins_http(const char *data, size_t len)
+{
+        static const char *const methods[] = {"GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "PATCH ", "OPTIONS ",
+                                              "CONNECT "};
+
+        for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+                if (len >= strlen(methods[i]) && memcmp(data, methods[i], strlen(methods[i])) == 0)
+                        return true;
+        return false;
+}
+
+static void start_intercept(struct flow *flow)
+{
+        struct recorder_origin origin = {.record = flow->relay->record,
+                                         .next_request = &flow->relay->next_request,
+                                         .who = flow_who(flow),
+                                         .flow = flow->id,
+                                         .scheme = "https",
+                                         .host = flow->name,
+                                         .port = flow->port,
+                                         .source = "relay"};
+        char literal[64] = "";
+        struct intercept_setup setup = {.inspector = flow->relay->options->inspector,
+                                        .origin = &origin,
+                                        .name = flow->name,
+                                        .address = literal,
+                                        .client_fd = flow->client.fd,
+                                        .origin_fd = flow->server.fd,
+                                        .early = flow->server.out,
+                                        .early_len = flow->server.out_len};
+
+        if (flow->address.family != 0)
+                dial_literal(&flow->address, literal);
+        if (flow->name == NULL)
+                origin.host = literal;
+        flow->intercept = intercept_new(&setup);
+        if (flow->intercept == NULL)
+                return;
+        free(flow->server.out);
+        flow->server.out = NULL;
+        flow->server.out_len = flow->server.out_sent = 0;
+        flow->state = FLOW_INTERCEPT;
+}
+
+static bool may_inspect(const struct flow *flow)
+{
+        const struct inspector *inspector = flow->relay->options->inspector;
+
+        return inspector != NULL && !flow->passing && flow->server.received == 0 &&
+               (flow->name == NULL || !inspector_is_distrusted(inspector, flow->name));
+}
+
+/* Look at the first bytes of the client, wherever they are. Returns false when there are none yet. */
+static bool classify(struct flow *flow)
+{
+        char peeked[16];
+        const char *data = flow->server.out;
+        size_t len = flow->server.out_len;
+
+        if (len == 0) {
+                ssize_t n = recv(flow->client.fd, peeked, sizeof peeked, MSG_PEEK);
+
+                if (n < 0 && errno == EAGAIN)
+                        return false;
+                data = peeked;
+                len = n > 0 ? (size_t)n : 0;
+        }
+        flow->classified = true;
+        if (begins_http(data, len))
+                attach_recorder(flow, "http");
+        else if (len > 0 && data[0] == 0x16 && may_inspect(flow))
+                start_intercept(flow);
+        return true;
+}
+
+/* The interception stepped back: the origin is dialled afresh and the client's bytes pass untouched. */
+static void pass_through(struct flow *flow)
+{
+        size_t len;
+        const char *hello = intercept_hello(flow->intercept, &len);
+
+        loop_remove(flow->relay->loop, &flow->server.watch);
+        close(flow->server.fd);
+        flow->server.fd = -1;
+        flow->server.received = 0;
+        if (side_queue(&flow->server, hello, len) < 0) {
+                flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+                return;
+        }
+        flow->client.received = len;
+        intercept_free(flow->intercept);
+        flow->intercept = NULL;
+        flow->passing = true;
+        flow_dial(flow, false, NULL);
+}
+
+static void drive_intercept(struct flow *flow)
+{
+        const struct intercept_end *how;
+        struct flow_end end;
+
+        switch (intercept_drive(flow->intercept)) {
+        case INTERCEPT_BUSY:
+                if (intercept_has_more(flow->intercept))
+                        loop_defer(flow->relay->loop, &flow->again);
+                return;
+        case INTERCEPT_PASS:
+                pass_through(flow);
+                return;
+        case INTERCEPT_CLOSED:
+                how = intercept_end(flow->intercept);
+                end = (struct flow_end){how->first, how->how, how->reason, how->error};
+                if (how->abort_client || how->abort_origin)
+                        flow_abort(flow, &end);
+                else
+                        flow_close(flow, &end);
+                return;
+        }
+}
+
+/* The ends of both directions are known and everything is written. */
+static bool is_over(const struct flow *flow)
+{
+        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 && flow->server.out_len == 0 &&
+               flow->client.piped == 0 && flow->server.piped == 0;
+}
+
+/* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only in
+ * the events. */
+static bool died(struct flow *flow, uint32_t events)
+{
+        struct side *sides[] = {&flow->client, &flow->server};
+
+        if ((events & EPOLLERR) == 0)
+                return false;
+        for (size_t i = 0; i < 2; i++) {
+                int error = 0;
+                socklen_t len = sizeof error;
+
+                if (sides[i]->fd < 0 || getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error == 0)
+                        continue;
+                end_flow(sides[i], READ_FAILED, error);
+                return true;
+        }
+        return false;
+}
+
+static void drive(struct flow *flow)
+{
+        if (!drop_padding(flow) && flow->padding_left > 0)
+                return;
+        if (flow->state != FLOW_TUNNEL)
+                return;
+        if (side_flush(&flow->client) == 0 && !flow->classified)
+                classify(flow);
+        if (flow->state == FLOW_INTERCEPT) {
+                drive_intercept(flow);
+                return;
+        }
+        if (!pump(&flow->server, &flow->client) ||
+            (flow->classified && !pump(&flow->client, &flow->server)))
+                return;
+        if (is_over(flow))
+                flow_close(flow, &(struct flow_end){flow->first, "eof", "closed", 0});
+}
+
+void tunnel_drive(struct flow *flow, uint32_t events)
+{
+        switch (flow->state) {
+        case FLOW_HEAD:
+                explicit_drive(flow);
+                return;
+        case FLOW_TUNNEL:
+                if (!died(flow, events))
+                        drive(flow);
+                return;
+        case FLOW_INTERCEPT:
+                drive_intercept(flow);
+                return;
+        case FLOW_DIALLING:
+        case FLOW_JOINING:
+                if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+                        flow_abort(flow, &(struct flow_end){"client", "reset", "gave up before the connection was there", 0});
+                return;
+        case FLOW_ANSWER:
+        case FLOW_CLOSED:
+                return;
+        }
+}

@@ -1,0 +1,133 @@
+/* The record's file. See writer.h. */
+#include "record/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BUFFER_CAP = 256 * 1024 };
+
+struct record {
+        int fd; /* owned; -1: events are counted and dropped */
+        size_t len;
+        int error;        /* first failure since the last flush, -errno */
+        bool echo;
+        bool told;        /* the failure has been reported on standard error */
+        uint64_t dropped; /* events */
+        uint64_t pending; /* events in the buffer */
+        char *path;       /* owned */
+        char buffer[BUFFER_CAP];
+};
+
+static int open_file(const char *path)
+{
+        struct stat st;
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        if (fd < 0)
+                return errno == ELOOP ? -EPERM : -errno;
+        if (fstat(fd, &st) < 0 || st.st_uid != geteuid()) {
+                close(fd);
+                return -EPERM;
+        }
+        return fd;
+}
+
+int record_open(struct record **out, const char *path)
+{
+        struct record *rec = calloc(1, sizeof *rec);
+
+        if (rec == NULL)
+                return -ENOMEM;
+        rec->fd = -1;
+        if (path != NULL) {
+                rec->fd = open_file(path);
+                rec->path = strdup(path);
+        }
+        if (path != NULL && (rec->fd < 0 || rec->path == NULL)) {
+                int error = rec->fd < 0 ? rec->fd : -ENOMEM;
+
+                record_free(rec);
+                return error;
+        }
+        *out = rec;
+        return 0;
+}
+
+/* A short write on a full disk leaves half a line; cut it off again, so that the next whole line
+ * that fits is readable. */
+static void write_failed(struct record *rec, int error, off_t whole)
+{
+        rec->error = rec->error != 0 ? rec->error : -error;
+        rec->dropped += rec->pending;
+        if (whole >= 0 && ftruncate(rec->fd, whole) < 0)
+                rec->error = -errno;
+        if (!rec->told)
+                fprintf(stderr, "tapline: cannot write the record %s: %s; events are being lost\n",
+                        rec->path, strerror(error));
+        rec->told = true;
+}
+
+int record_flush(struct record *rec)
+{
+        off_t start = rec->fd >= 0 && rec->len > 0 ? lseek(rec->fd, 0, SEEK_END) : -1;
+        int result;
+
+        for (size_t done = 0; rec->fd >= 0 && done < rec->len;) {
+                ssize_t n = write(rec->fd, rec->buffer + done, rec->len - done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0) {
+                        write_failed(rec, n < 0 ? errno : ENOSPC, start);
+                        break;
+                }
+                done += (size_t)n;
+        }
+        rec->len = 0;
+        rec->pending = 0;
+        result = rec->error;
+        rec->error = 0;
+        return result;
+}
+
+void record_write(struct record *rec, struct event *e)
+{
+        size_t len;
+        const char *line = event_finish(e, &len);
+
+        if (rec->echo)
+                fwrite(line, 1, len, stderr);
+        if (rec->fd < 0)
+                return;
+        if (len > BUFFER_CAP - rec->len)
+                record_flush(rec);
+        memcpy(rec->buffer + rec->len, line, len);
+        rec->len += len;
+        rec->pending++;
+}
+
+void record_echo(struct record *rec, bool echo)
+{
+        rec->echo = echo;
+}
+
+uint64_t record_dropped(const struct record *rec)
+{
+        return rec->dropped;
+}
+
+void record_free(struct record *rec)
+{
+        if (rec == NULL)
+                return;
+        record_flush(rec);
+        if (rec->fd >= 0)
+                close(rec->fd);
+        free(rec->path);
+        free(rec);
+}

@@ -1,0 +1,31 @@
+/* The record's file: JSON Lines, append only, mode 0600. Owns the descriptor and a buffer that is
+ * written out at the end of each turn of the loop. Used by net/ and inspect/ through record_write. */
+#ifndef RECORD_WRITER_H
+#define RECORD_WRITER_H
+
+#include "record/event.h"
+
+struct record;
+
+/* Open path for appending, creating it with 0600; a path that is a symbolic link, or a file of
+ * another user, is refused (-EPERM). path NULL: a record that only counts and drops (for tests and
+ * `tapline relay` without --record). Returns 0 and *out (owned by the caller), or -errno. */
+int record_open(struct record **out, const char *path);
+
+/* Add an event. Finishes e. Never blocks for longer than write(2) on a file; on a write error the
+ * event is dropped, counted, and reported once on standard error. */
+void record_write(struct record *rec, struct event *e);
+
+/* Also print every event on standard error. */
+void record_echo(struct record *rec, bool echo);
+
+/* Write out what is buffered. Returns 0 or -errno of the first failure since the last call. */
+int record_flush(struct record *rec);
+
+/* Events dropped so far because the file could not be written. */
+uint64_t record_dropped(const struct record *rec);
+
+/* Flush and free. NULL is allowed. */
+void record_free(struct record *rec);
+
+#endif

@@ -1,0 +1,52 @@
+"""Virtual environments of the Python clients, made once per machine and kept in /var/tmp.
+
+Made with pip from whatever index this machine's tools are configured for. A client that cannot be had is an error,
+never a skip. Used by the fixtures in conftest.py.
+"""
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PYTHON = "/usr/bin/python3"
+POETRY = ("poetry==2.3.1",)
+# A newer pip than python3-venv brings on Debian 12: from 24.2 on pip takes its roots elsewhere.
+CLIENTS = ("pip>=24.2", "requests", "cachecontrol[filecache]")
+
+
+def _cache_dir():
+    path = Path("/var/tmp") / f"tapline-tests-{os.getuid()}"
+    path.mkdir(mode=0o755, exist_ok=True)
+    found = path.lstat()
+    # Anyone may make a directory in /var/tmp: run nothing from one that is not ours.
+    if found.st_uid != os.getuid() or found.st_mode & 0o022 or path.is_symlink():
+        raise RuntimeError(f"{path} is not a private directory of uid {os.getuid()}: remove it")
+    path.chmod(0o755)
+    return path
+
+
+def _step(argv):
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=900, umask=0o022)
+    if done.returncode:
+        raise RuntimeError(f"cannot make a client's environment: {' '.join(map(str, argv))}\n{done.stdout[-4000:]}")
+
+
+def get(requirements):
+    """The directory of a virtual environment with these requirements, made now if need be."""
+    version = subprocess.run([PYTHON, "-V"], capture_output=True, text=True, check=True).stdout
+    key = hashlib.sha256("\n".join((version, *sorted(requirements))).encode()).hexdigest()[:12]
+    cache = _cache_dir()
+    venv = cache / f"venv-{key}"
+    with open(cache / f"venv-{key}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # environments cannot be moved, so no build beside and rename
+        if not (venv / "complete").exists():
+            print(f"making {venv} with {' '.join(requirements)}", file=sys.stderr)
+            shutil.rmtree(venv, ignore_errors=True)
+            _step([PYTHON, "-m", "venv", venv])
+            _step([venv / "bin" / "pip", "install", "-q", *requirements])
+            (venv / "complete").write_text("\n".join(requirements) + "\n")
+    return venv

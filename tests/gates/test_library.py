@@ -1,0 +1,78 @@
+"""libtapline.so as its hosts meet it: what it needs, what it exports, what it calls. The library is
+loaded into every program of a run, so each new dependency or symbol has to be allowed here first."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from tree import ROOT
+
+BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
+LIBRARY = BUILD / "libtapline.so"
+
+
+def tool(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def symbols(*options):
+    """Names as nm prints them, without versions."""
+    lines = tool("nm", "-D", *options, LIBRARY).splitlines()
+    return {line.split()[-1].split("@")[0] for line in lines}
+
+
+def export_list():
+    text = re.sub(r"/\*.*?\*/|#[^\n]*", "", (ROOT / "preload/exports.map").read_text(), flags=re.S)
+    body = re.search(r"global:(.*?)local:", text, re.S).group(1)
+    return {name.strip() for name in body.split(";") if name.strip()}
+
+
+def test_needs_only_libc():
+    needed = re.findall(r"NEEDED\s+(\S+)", tool("objdump", "-p", LIBRARY))
+    assert "libc.so.6" in needed
+    assert [name for name in needed if name != "libc.so.6" and not name.startswith("ld-linux")] == []
+
+
+def test_exports_only_its_hooks():
+    exported = symbols("--defined-only")
+    listed = export_list()
+    assert not [name for name in listed if "*" in name], "the list must name each symbol"
+    assert exported == listed
+
+
+def test_calls_only_what_is_allowed():
+    allowed = set()
+    for line in (ROOT / "tests/gates/undefined.txt").read_text().splitlines():
+        allowed.update(line.split("#")[0].split())
+    assert symbols("--undefined-only") - allowed == set()
+
+
+def test_no_hook_is_called_from_inside():
+    """A call to a hooked name from inside would go through our own hook again. (Only calls have a
+    jump slot; taking a hook's address, to tell it from the real function, is allowed.)"""
+    called = set(re.findall(r"JUMP_SLOT\s+(\w+)", tool("objdump", "-R", LIBRARY)))
+    assert called, "no jump slots: was the library built with -fno-plt? Then look elsewhere"
+    assert called & export_list() == set()
+
+
+def test_is_hardened():
+    headers = tool("readelf", "-lW", LIBRARY)
+    dynamic = tool("readelf", "-dW", LIBRARY)
+    assert "GNU_RELRO" in headers
+    assert re.search(r"GNU_STACK.*\bRW\s", headers), "the stack must not be executable"
+    assert not re.search(r"LOAD.*\bRWE\b", headers)
+    assert "BIND_NOW" in dynamic or "NOW" in dynamic
+    assert "TEXTREL" not in dynamic
+
+
+@pytest.mark.parametrize("command", [["/bin/true"], ["/bin/sh", "-c", "exit 0"]])
+def test_loads_into_a_program_with_immediate_binding(command):
+    done = subprocess.run(command, capture_output=True,
+                          env={"PATH": "/usr/bin:/bin", "LD_BIND_NOW": "1",
+                               "LD_PRELOAD": str(LIBRARY)})
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
