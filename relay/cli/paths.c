@@ -106,8 +106,13 @@ static char *make_temp(const char *parent)
 
         /* The control socket in it must fit into a socket address. */
         if (dir != NULL && strlen(dir) + sizeof "/" TAPLINE_SOCKET_NAME <= sizeof address.sun_path &&
-            strpbrk(dir, ": ") == NULL && mkdtemp(dir) != NULL)
+            strpbrk(dir, ": ") == NULL && mkdtemp(dir) != NULL) {
+                /* What root runs may drop to another user (apt does) and must still find the certificates;
+                 * the socket in it stays 0600. */
+                if (geteuid() == 0 && chmod(dir, 0711) < 0)
+                        fprintf(stderr, "tapline: note: %s stays closed to other users\n", dir);
                 return dir;
+        }
         free(dir);
         return NULL;
 }

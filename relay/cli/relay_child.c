@@ -37,6 +37,7 @@ static void serve(struct relay_options *options)
         signal(SIGHUP, SIG_IGN);
         if (relay_new(&relay, options) < 0)
                 _exit(1);
+        relay_prepare(relay);
         relay_run(relay);
         relay_free(relay);
         record_free(options->record);

@@ -63,35 +63,52 @@ static int summarize(const struct facts *facts, struct summary *s)
         return s->command == NULL || (signal != NULL && s->signal == NULL) ? -ENOMEM : 0;
 }
 
-/* One line about an event that went wrong, if it did. */
-static void add_seen(const struct facts *facts, struct text_list *seen, const json_t *event)
+static void add_seen_connection(struct text_list *seen, const json_t *event)
+{
+        const char *host = event_get_str(event, "host");
+        char *to = text_endpoint(host ? host : "a host", event_get_int(event, "port", 0));
+
+        text_add_at(seen, event, "connection to %s failed: %s", to ? to : "a host",
+                    text_errno(event_get_str(event, "errno")));
+        free(to);
+}
+
+static void add_seen_tls(struct text_list *seen, const json_t *event)
+{
+        const char *verify = event_get_str(event, "verify"), *error = event_get_str(event, "error");
+
+        verify = verify != NULL ? verify : error;
+        text_add_at(seen, event, "TLS with the %s failed: %s",
+                    event_field_is(event, "side", "client") ? "client" : "origin",
+                    verify != NULL ? verify : "no reason given");
+}
+
+static void add_seen_file(struct text_list *seen, const json_t *event)
 {
         const char *error = event_get_str(event, "errno"), *path = event_get_str(event, "path");
-        const char *call = event_get_str(event, "call"), *host = event_get_str(event, "host");
-        const char *url = event_get_str(event, "url"), *verify = event_get_str(event, "verify");
+        const char *call = event_get_str(event, "call");
 
-        if (event_is(event, "file.failure") && path != NULL)
-                text_add_at(seen, event, "%s(\"%s\") failed: %s (%s)", call ? call : "a call", path,
-                            text_errno(error), error ? error : "?");
+        text_add_at(seen, event, "%s(\"%s\") failed: %s (%s)", call ? call : "a call",
+                    path ? path : "?", text_errno(error), error ? error : "?");
+}
+
+/* One line about an event that went wrong, if it did. */
+static void add_seen(struct text_list *seen, const json_t *event)
+{
+        const char *url = event_get_str(event, "url"), *name = event_get_str(event, "name");
+
+        if (event_is(event, "file.failure"))
+                add_seen_file(seen, event);
         else if (is_failed_upstream(event))
-                text_add_at(seen, event, "connection to %s:%lld failed: %s", host ? host : "a host",
-                            (long long)event_get_int(event, "port", 0), text_errno(error));
+                add_seen_connection(seen, event);
         else if (is_failed_lookup(event))
-                text_add_at(seen, event, "lookup of %s failed: %s",
-                            event_get_str(event, "name") ? event_get_str(event, "name") : "a name",
+                text_add_at(seen, event, "lookup of %s failed: %s", name ? name : "a name",
                             event_get_str(event, "result"));
         else if (event_is(event, "tls") && event_field_is(event, "result", "failed"))
-                text_add_at(seen, event, "TLS with the %s failed: %s",
-                            event_field_is(event, "side", "client") ? "client" : "origin",
-                            verify != NULL                  ? verify
-                            : event_get_str(event, "error") ? event_get_str(event, "error")
-                                                            : "no reason given");
+                add_seen_tls(seen, event);
         else if (is_status(event, 400, 999))
                 text_add_at(seen, event, "%lld for %s",
-                            (long long)event_get_int(event, "status", 0),
-                            url != NULL                           ? url
-                            : facts_request(facts, event) != NULL ? "a request"
-                                                                  : "an unseen request");
+                            (long long)event_get_int(event, "status", 0), url ? url : "a request");
 }
 
 /* The same line again and again says nothing new; the time in front of it does not count. */
@@ -113,9 +130,9 @@ static int look_back(const struct facts *facts, struct explanation *out)
         struct text_list seen = {0};
 
         for (size_t i = facts->events->count; i-- > 0 && seen.count < SEEN_MAX;) {
-                add_seen(facts, &seen, facts->events->items[i]);
+                add_seen(&seen, facts->events->items[i]);
                 if (is_repeated(&seen))
-                        free(seen.items[--seen.count]);
+                        text_drop_last(&seen);
         }
         for (size_t i = 0; i < seen.count / 2; i++) {
                 char *line = seen.items[i];

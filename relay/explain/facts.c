@@ -254,10 +254,12 @@ static void on_upstream(struct facts *facts, const json_t *event)
 
 static void on_tls(struct facts *facts, const json_t *event)
 {
-        const struct flow *flow = facts_flow(facts, event);
+        struct flow *flow = facts_flow(facts, event);
         const char *side = event_get_str(event, "side"), *sni = event_get_str(event, "sni");
         struct host *host = host_of(facts, sni != NULL || flow == NULL ? sni : flow->host, 0);
 
+        if (flow != NULL)
+                flow->tls_failed = flow->tls_failed || result_is(event, "failed");
         if (host == NULL || side == NULL || !result_is(event, "ok"))
                 return;
         if (strcmp(side, "origin") == 0)
@@ -335,7 +337,7 @@ static void on_close(struct facts *facts, const json_t *event)
         if (flow == NULL)
                 return;
         flow->close = event;
-        if (flow->responses > 0 || !result_is(flow->upstream, "connected") ||
+        if (flow->responses > 0 || flow->tls_failed || !result_is(flow->upstream, "connected") ||
             event_get_int(event, "server_to_client", 0) <= 0)
                 return;
         on_answer_ok(facts, flow, event);

@@ -50,6 +50,7 @@ struct flow {
         const json_t *close;
         size_t responses; /* of any status */
         bool broken;      /* a body on it was not read to its end */
+        bool tls_failed;  /* a handshake on it failed: bytes that came back mean nothing */
         UT_hash_handle hh;
 };
 

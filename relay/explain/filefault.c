@@ -20,6 +20,10 @@ static const char *const data_calls[] = {
         "ftruncate64", "posix_fallocate", "fallocate", "copy_file_range", "sendfile", "fwrite",
 };
 
+/* With these a tool begins to make its cache, or asks whether it could, far above it. */
+static const char *const making_calls[] = {"mkdir",      "mkdirat",    "access", "faccessat",
+                                           "faccessat2", "euidaccess", "eaccess"};
+
 /* Filesystems that have no fixed number of inodes and report none free. */
 static const char *const no_inode_count[] = {"btrfs", "vfat", "msdos", "exfat", "fuse", "9p"};
 
@@ -58,8 +62,6 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
                              const char *path)
 {
         struct place place = {0};
-        const char *call = event_get_str(fault->event, "call");
-
         if (path == NULL || path[0] != '/')
                 return place;
         place.root = tools_root_of(&facts->tools, fault->tool, path);
@@ -68,10 +70,10 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
                 place.harmless = tools_is_harmless(place.root, path);
                 return place;
         }
-        if (call != NULL && strncmp(call, "mkdir", 5) == 0)
+        if (IN_LIST(fault->event, "call", making_calls))
                 place.root = tools_root_below(&facts->tools, fault->tool, path);
         place.root_len = place.root != NULL    ? strlen(path)
-                         : fault->tool != NULL ? tools_cache_like_len(path)
+                         : fault->tool != NULL ? tools_cache_like_len(&facts->tools, path)
                                                : 0;
         return place;
 }
@@ -163,16 +165,26 @@ static void add_cache(struct filefault *group, const struct catalogue_cache *cac
                 group->caches[group->cache_count++] = cache;
 }
 
-/* The first call stands for all, but one in a cache is better than one elsewhere, and one that
- * matters better than one that does not. */
+/* How well a call speaks for its group: one that matters before one that does not, one in a known
+ * cache before a guess, one right after an answer before an earlier probe. */
+static int weight(const struct file_fault *fault, const struct place *place, bool needed)
+{
+        return (needed ? 8 : 0) +
+               (place->root != NULL   ? 4
+                : place->root_len > 0 ? 2
+                                      : 0) +
+               (fault->answer != NULL ? 1 : 0);
+}
+
 static void add_fault(struct filefault *group, const struct file_fault *fault,
                       const struct place *place, bool needed)
 {
         const struct process *p = fault->process;
         int64_t folded = event_get_int(fault->event, "count", 0);
+        int weighs = weight(fault, place, needed);
 
-        if (group->first == NULL || (group->root_len == 0 && place->root_len > 0) ||
-            (needed && !group->needed && place->root_len > 0)) {
+        if (group->first == NULL || weighs > group->weight) {
+                group->weight = weighs;
                 group->first = fault;
                 group->root = place->root;
                 group->root_len = place->root_len;

@@ -17,6 +17,7 @@ struct filefault {
         const struct catalogue_cache *caches[FILEFAULT_CACHES]; /* those hit */
         size_t cache_count;
         size_t count;
+        int weight;       /* of first, against others */
         bool needed;      /* at least one of them cannot be done without */
         bool unconnected; /* at least one by a process that never tried to connect */
         bool tried_first; /* all by processes that came through to some host, or never tried */

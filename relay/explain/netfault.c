@@ -49,13 +49,12 @@ void netfault_add(struct netfaults *all, const struct netfault_item *item)
 
 static char *add_text(char *text, const char *separator, const char *host, int64_t port)
 {
+        char *endpoint = text_endpoint(host, port);
         char *longer = NULL;
 
-        if (text != NULL && port > 0)
-                longer = text_format(strchr(host, ':') ? "%s%s[%s]:%lld" : "%s%s%s:%lld", text,
-                                     separator, host, (long long)port);
-        else if (text != NULL)
-                longer = text_format("%s%s%s", text, separator, host);
+        if (text != NULL && endpoint != NULL)
+                longer = text_format("%s%s%s", text, separator, endpoint);
+        free(endpoint);
         free(text);
         return longer;
 }

@@ -37,8 +37,9 @@ static void add_export(struct draft *d, const char *variable, const char *name, 
 {
         text_add(&d->commands, "export %s=\"%s/%s-$(id -u)\"", variable, place, name);
         text_add(&d->commands,
-                 "mkdir -p -m 0700 \"$%s\" && test -O \"$%s\" || export %s=\"$(mktemp -d)\"",
-                 variable, variable, variable);
+                 "mkdir -p -m 0700 \"$%s\" && test -O \"$%s\" || export %s=\"$(mktemp -d "
+                 "\"%s/%s-XXXXXX\")\"",
+                 variable, variable, variable, place, name);
 }
 
 static void add_option(struct draft *d, const struct catalogue_cache *cache, const char *name,
@@ -107,6 +108,16 @@ static const char *repair_path(const struct facts *facts, const struct filefault
         return home != NULL && strcmp(home, "/") != 0 && text_is_below(at, home) ? at : NULL;
 }
 
+/* Was it the home directory itself, or one above it, that could not be made? */
+static bool is_home(const struct facts *facts, const json_t *event)
+{
+        const char *home = event_get_str(json_object_get(facts->start, "environment"), "HOME");
+        const char *path = event_get_str(event, "path");
+
+        home = home != NULL ? home : event_get_str(facts->start, "home");
+        return home != NULL && text_is_below(home, path);
+}
+
 static char *advice_permissions(const struct facts *facts, const struct filefault *group,
                                 const char *root)
 {
@@ -115,7 +126,12 @@ static char *advice_permissions(const struct facts *facts, const struct filefaul
         char *quoted = path != NULL ? text_quote(path) : NULL, *advice;
         bool own = event_get_int(event, "owner", -1) == event_get_int(event, "uid", -2);
 
-        if (quoted == NULL)
+        if (is_home(facts, event))
+                advice =
+                        text_format("The home directory does not exist and cannot be made. The "
+                                    "commands move the cache for this shell; better, set HOME to a "
+                                    "directory of your own.");
+        else if (quoted == NULL)
                 advice = text_format(
                         "The commands move the cache for this shell. For good, have who "
                         "looks after %s make it writable for you.",

@@ -137,29 +137,31 @@ static void add_connection_line(struct draft *d, const json_t *event, const stru
                    *error = event_get_str(event, "errno");
         bool other = address != NULL && name != NULL && strcmp(address, name) != 0;
         const char *sentence = event_get_str(event, "error");
+        char *to = text_endpoint(name != NULL ? name : "the host", event_get_int(event, "port", 0));
 
-        text_add_at(&d->evidence, event, "connection to %s:%lld%s%s%s failed: %s%s%s%s",
-                    name != NULL ? name : "the host", (long long)event_get_int(event, "port", 0),
+        if (error == NULL && sentence == NULL)
+                sentence = "no reason given";
+        text_add_at(&d->evidence, event, "connection to %s%s%s%s failed: %s%s%s%s", to ? to : "",
                     other ? " (" : "", other ? address : "", other ? ")" : "",
-                    error != NULL      ? text_errno(error)
-                    : sentence != NULL ? sentence
-                                       : "no reason given",
-                    error != NULL ? " (" : "", error != NULL ? error : "",
-                    error != NULL ? ")" : "");
+                    error != NULL ? text_errno(error) : sentence, error != NULL ? " (" : "",
+                    error != NULL ? error : "", error != NULL ? ")" : "");
+        free(to);
 }
 
 static void add_command(struct draft *d, const struct netfault *group)
 {
-        char *host = group->host_count > 0 ? text_quote(group->hosts[0]) : NULL;
         int64_t port = group->ports[0];
+        char *to = group->host_count > 0 ? text_endpoint(group->hosts[0], port) : NULL;
+        char *host = to != NULL ? text_quote(to) : NULL;
 
+        free(to);
         if (host == NULL)
                 return;
         if (group->code == FINDING_NAME_NOT_FOUND)
                 text_add(&d->commands, "getent ahosts %s", host);
         else
-                text_add(&d->commands, "curl -sv -o /dev/null --connect-timeout 10 %s://%s:%lld/",
-                         port == 80 ? "http" : "https", host, (long long)port);
+                text_add(&d->commands, "curl -sv -o /dev/null --connect-timeout 10 %s://%s/",
+                         port == 80 ? "http" : "https", host);
         free(host);
 }
 

@@ -102,29 +102,30 @@ static char *refusal(const json_t *event)
         return text_format("%s", error);
 }
 
-static char *summary_of(const struct netfault *group, const char *hosts, const char *why)
+static char *summary_of(const struct netfault *group, const char *via, const char *hosts,
+                        const char *why)
 {
         switch (group->code) {
         case FINDING_PROXY_AUTH_REQUIRED:
                 return text_format("The proxy %s wants a user name and a password, and none was "
                                    "sent to it.",
-                                   group->via);
+                                   via);
         case FINDING_PROXY_AUTH_REJECTED:
                 return text_format("The proxy %s does not accept the user name or the password.",
-                                   group->via);
+                                   via);
         case FINDING_PROXY_UNREACHABLE:
-                return text_format("The proxy %s cannot be reached: %s.", group->via, why);
+                return text_format("The proxy %s cannot be reached: %s.", via, why);
         default:
                 return event_get_int(group->events[0], "proxy_status", 0) > 0 ||
                                        event_is(group->events[0], "http.response")
-                               ? text_format("The proxy %s refuses the tunnel to %s: %s.",
-                                             group->via, hosts, why)
-                               : text_format("The proxy %s gave no tunnel to %s: %s.", group->via,
-                                             hosts, why);
+                               ? text_format("The proxy %s refuses the tunnel to %s: %s.", via,
+                                             hosts, why)
+                               : text_format("The proxy %s gave no tunnel to %s: %s.", via, hosts,
+                                             why);
         }
 }
 
-static void add_line(struct draft *d, const json_t *event, const struct netfault *group)
+static void add_line(struct draft *d, const json_t *event, const char *via, bool first)
 {
         const char *challenge = event_get_str(event, "proxy_challenge");
         const char *body = event_get_str(event, "proxy_body");
@@ -132,48 +133,57 @@ static void add_line(struct draft *d, const json_t *event, const struct netfault
         char *why = refusal(event);
 
         if (event_is(event, "http.response"))
-                text_add_at(&d->evidence, event, "%s from the proxy %s for %s", why ? why : "",
-                            group->via,
+                text_add_at(&d->evidence, event, "%s from the proxy %s for %s", why ? why : "", via,
                             event_get_str(event, "url") ? event_get_str(event, "url")
                                                         : "a request");
         else
                 text_add_at(&d->evidence, event, "%s: tunnel to %s:%lld through %s%s%s%s",
                             why ? why : "", name != NULL ? name : "the host",
-                            (long long)event_get_int(event, "port", 0), group->via,
+                            (long long)event_get_int(event, "port", 0), via,
                             challenge ? " (it asks for " : "", challenge ? challenge : "",
                             challenge ? ")" : "");
-        if (body != NULL && *body != '\0' && event == group->events[0])
+        if (body != NULL && *body != '\0' && first)
                 text_add(&d->evidence, "the proxy says: %.200s", body);
         free(why);
 }
 
+/* "http://USER:PASSWORD@proxy:3128" as a word of a shell. Caller owns. */
+static char *url_with_credentials(const char *scheme_of, const char *via)
+{
+        int scheme =
+                scheme_of != NULL && strstr(scheme_of, "://") ? (int)strcspn(scheme_of, ":") : 0;
+        char *url = text_format("%.*s://USER:PASSWORD@%s", scheme > 0 ? scheme : 4,
+                                scheme > 0 ? scheme_of : "http", via);
+        char *quoted = url != NULL ? text_quote(url) : NULL;
+
+        free(url);
+        return quoted;
+}
+
 /* Where the proxy came from says where its credentials go. */
-static void add_credentials_command(struct draft *d, const struct facts *facts,
-                                    const struct netfault *group)
+static void add_credentials_command(struct draft *d, const struct facts *facts, bool ours,
+                                    const char *via)
 {
         const char *from = event_get_str(facts->start, "upstream_from");
-        const char *upstream = event_get_str(facts->start, "upstream");
         const char *mode = event_get_str(facts->start, "mode");
-        bool own = event_is(group->events[0], "upstream");
-        int scheme = upstream != NULL && own ? (int)strcspn(upstream, ":") : 4;
-        char *url = text_format("%.*s://USER:PASSWORD@%s", scheme,
-                                upstream && own ? upstream : "http", group->via);
-        char *quoted = url != NULL ? text_quote(url) : NULL;
+        char *url =
+                url_with_credentials(ours ? event_get_str(facts->start, "upstream") : NULL, via);
         char *command = text_command(json_object_get(facts->start, "command"));
 
-        if (quoted != NULL && own && (from == NULL || strcmp(from, "option") == 0))
+        if (!ours)
+                from = "https_proxy";
+        if (url != NULL && from != NULL && strcmp(from, "option") != 0)
+                text_add(&d->commands, "export %s=%s", from, url);
+        else if (url != NULL && command != NULL)
                 text_add(&d->commands, "tapline %s --upstream %s%s%s", mode != NULL ? mode : "run",
-                         quoted, command && *command ? " -- " : "", command ? command : "");
-        else if (quoted != NULL)
-                text_add(&d->commands, "export %s=%s", own ? from : "https_proxy", quoted);
+                         url, *command != '\0' ? " -- " : "", command);
         free(command);
-        free(quoted);
         free(url);
 }
 
-static void add_check_command(struct draft *d, const struct netfault *group)
+static void add_check_command(struct draft *d, const struct netfault *group, const char *via)
 {
-        char *proxy = text_quote(group->via), *host = NULL;
+        char *proxy = text_quote(via), *host = NULL;
 
         if (group->host_count > 0)
                 host = text_quote(group->hosts[0]);
@@ -184,6 +194,32 @@ static void add_check_command(struct draft *d, const struct netfault *group)
         free(proxy);
 }
 
+/* One line, without a full stop at its end: it goes into a sentence. */
+static void trim_sentence(char *text)
+{
+        text[strcspn(text, "\r\n")] = '\0';
+        if (*text != '\0' && text[strlen(text) - 1] == '.')
+                text[strlen(text) - 1] = '\0';
+}
+
+static void fill(struct draft *d, const struct facts *facts, const struct netfault *group,
+                 const char *hosts, const char *why)
+{
+        bool ours = event_is(group->events[0], "upstream");
+        const char *url = event_get_str(group->events[0], "url");
+        const char *via = ours ? group->via : hosts;
+
+        d->summary = summary_of(group, via, ours || url == NULL ? hosts : url, why);
+        for (size_t i = 0; i < group->count && i < EVIDENCE_MAX; i++)
+                add_line(d, group->events[i], via, i == 0);
+        netfault_proof(d, facts, group);
+        if (group->code == FINDING_PROXY_AUTH_REQUIRED ||
+            group->code == FINDING_PROXY_AUTH_REJECTED)
+                add_credentials_command(d, facts, ours, via);
+        else if (ours)
+                add_check_command(d, group, via);
+}
+
 static void report_group(const struct facts *facts, const struct netfault *group,
                          struct findings *findings)
 {
@@ -191,18 +227,8 @@ static void report_group(const struct facts *facts, const struct netfault *group
         char *hosts = netfault_hosts(group), *why = refusal(group->events[0]);
 
         if (d != NULL && hosts != NULL && why != NULL) {
-                why[strcspn(why, "\r\n")] = '\0';
-                if (*why != '\0' && why[strlen(why) - 1] == '.')
-                        why[strlen(why) - 1] = '\0';
-                d->summary = summary_of(group, hosts, why);
-                for (size_t i = 0; i < group->count && i < EVIDENCE_MAX; i++)
-                        add_line(d, group->events[i], group);
-                netfault_proof(d, facts, group);
-                if (group->code == FINDING_PROXY_AUTH_REQUIRED ||
-                    group->code == FINDING_PROXY_AUTH_REJECTED)
-                        add_credentials_command(d, facts, group);
-                else
-                        add_check_command(d, group);
+                trim_sentence(why);
+                fill(d, facts, group, hosts, why);
         }
         free(hosts);
         free(why);

@@ -76,6 +76,12 @@ void text_add_at(struct text_list *list, const json_t *event, const char *format
         free(what);
 }
 
+void text_drop_last(struct text_list *list)
+{
+        if (list->items != NULL && list->count > 0)
+                free(list->items[--list->count]);
+}
+
 void text_list_fini(struct text_list *list)
 {
         for (size_t i = 0; i < list->count; i++)
@@ -127,6 +133,13 @@ char *text_command(const json_t *argv)
                 line = longer;
         }
         return line;
+}
+
+char *text_endpoint(const char *host, int64_t port)
+{
+        if (port <= 0)
+                return strdup(host);
+        return text_format(strchr(host, ':') ? "[%s]:%lld" : "%s:%lld", host, (long long)port);
 }
 
 const char *text_errno(const char *name)

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A growing list; when memory runs out, oom is set and stays set. */
 struct text_list {
@@ -22,6 +23,7 @@ void text_add(struct text_list *list, const char *format, ...)
 /* As text_add, with the event's time of day in front. */
 void text_add_at(struct text_list *list, const json_t *event, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
+void text_drop_last(struct text_list *list); /* of an empty list: nothing */
 void text_list_fini(struct text_list *list);
 
 /* text as one word of a POSIX shell. Caller owns; NULL when out of memory. */
@@ -30,6 +32,10 @@ char *text_quote(const char *text);
 /* A command as one line of a POSIX shell from a JSON array of strings; "" if it is none. Caller
  * owns; NULL when out of memory. */
 char *text_command(const json_t *argv);
+
+/* "host:443", "[2001:db8::1]:443", or the host alone for port 0. Caller owns; NULL when out of
+ * memory. */
+char *text_endpoint(const char *host, int64_t port);
 
 /* "Permission denied" for "EACCES"; the name itself if it is not known. */
 const char *text_errno(const char *name);

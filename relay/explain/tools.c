@@ -105,15 +105,23 @@ static char *expand(const struct place *place, const char *path)
         return expanded;
 }
 
+/* A variable that says "/" or the home directory would make everything a cache. */
+static bool is_too_wide(const struct place *place, const char *path)
+{
+        char *home = join(place, place->home, "");
+        bool wide = strcmp(path, "/") == 0 || (home != NULL && text_is_below(home, path));
+
+        free(home);
+        return wide;
+}
+
 static int add_root(struct tools *tools, const struct place *place, const char *path,
                     const struct catalogue_tool *tool, const struct catalogue_cache *cache)
 {
         char *expanded = expand(place, path);
         struct tool_root *grown;
 
-        /* A variable that says "/" or the home directory would make everything a cache. */
-        if (expanded == NULL || strcmp(expanded, "/") == 0 ||
-            (place->home != NULL && strcmp(expanded, place->home) == 0)) {
+        if (expanded == NULL || is_too_wide(place, expanded)) {
                 free(expanded);
                 return 0;
         }
@@ -173,6 +181,7 @@ int tools_init(struct tools *tools, const struct catalogue *catalogue, const jso
         place.home = event_get_str(place.environment, "HOME");
         if (place.home == NULL)
                 place.home = event_get_str(start, "home");
+        tools->shared = expand(&place, "$XDG_CACHE_HOME");
         for (size_t i = 0; result == 0 && i < catalogue_count(catalogue); i++)
                 result = add_tool_roots(tools, &place, catalogue_get(catalogue, i));
         if (result < 0)
@@ -185,6 +194,7 @@ void tools_fini(struct tools *tools)
         for (size_t i = 0; i < tools->root_count; i++)
                 free(tools->roots[i].path);
         free(tools->roots);
+        free(tools->shared);
         *tools = (struct tools){0};
 }
 
@@ -267,8 +277,10 @@ const struct tool_root *tools_root_below(const struct tools *tools,
         return NULL;
 }
 
-size_t tools_cache_like_len(const char *path)
+size_t tools_cache_like_len(const struct tools *tools, const char *path)
 {
+        if (tools->shared != NULL && text_is_below(path, tools->shared))
+                return 0;
         for (const char *c = path; (c = strchr(c, '/')) != NULL;) {
                 size_t len = strcspn(++c, "/");
 

@@ -19,6 +19,7 @@ struct tools {
         const struct catalogue *catalogue; /* borrowed, may be NULL */
         struct tool_root *roots;           /* owned */
         size_t root_count;
+        char *shared; /* owned; where every program has a cache of its own, or NULL */
 };
 
 /* start is run.start or NULL. Returns 0 or -ENOMEM. */
@@ -38,8 +39,9 @@ const struct tool_root *tools_root_of(const struct tools *tools, const struct ca
 const struct tool_root *tools_root_below(const struct tools *tools,
                                          const struct catalogue_tool *tool, const char *path);
 
-/* Length of the part of path up to a component that is called like a cache, or 0. */
-size_t tools_cache_like_len(const char *path);
+/* Length of the part of path up to a component that is called like a cache, or 0. What lies in the
+ * shared ~/.cache is not meant: it is some other program's. */
+size_t tools_cache_like_len(const struct tools *tools, const char *path);
 
 /* True if path, below root, is something whose failure the tool ignores. */
 bool tools_is_harmless(const struct tool_root *root, const char *path);

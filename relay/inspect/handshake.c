@@ -183,6 +183,8 @@ static const char *refuse_hello(const struct intercept *ic)
         if (ic->hello.has_alpn && !ic->hello.alpn_len)
                 return ic->hello.has_h2 ? "the client offers h2 only, which is not inspected"
                                         : "the client offers no protocol that is inspected";
+        if (inspector_is_distrusted(ic->inspector, session_name(ic)))
+                return "a client has refused tapline's certificate for this name before";
         if (!session_name(ic))
                 return "neither the name nor the address of the origin is known";
         return NULL;
@@ -203,7 +205,8 @@ static int verify_name(SSL *ssl, const char *name)
 
 static void begin_origin(struct intercept *ic)
 {
-        SSL *ssl = ssl_new(ic, ic->inspector->origin_ctx, &ic->origin);
+        bool prepared = inspector_prepare(ic->inspector) == 0;
+        SSL *ssl = prepared ? ssl_new(ic, ic->inspector->origin_ctx, &ic->origin) : NULL;
         const struct hello *hello = &ic->hello;
 
         ic->origin.ssl = ssl;
@@ -356,8 +359,6 @@ static void report_client(struct intercept *ic, const char *error)
         if (ic->client_reported)
                 return;
         ic->client_reported = true;
-        if (!error && ic->hello.has_h2)
-                what.note = h2_note;
         tls_event_write(ic, &what);
 }
 

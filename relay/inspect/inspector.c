@@ -18,6 +18,7 @@ enum {
         DISTRUSTED_CAP = 256,
         SPARE_CAP = 32, /* half a megabyte: what a busy turn of the loop uses at once */
         NAME_CAP = 256,
+        SKIPPED_EARLY_DATA = 1 << 20,
 };
 
 struct distrusted {
@@ -37,7 +38,8 @@ static void set_common(SSL_CTX *ctx)
 }
 
 /* A resumed session would hide our certificate, and with it whether the client trusts it. Early
- * data is refused by OpenSSL as long as nobody allows it. */
+ * data (for a session that the client had with the origin) is never taken: it is skipped, and the
+ * client sends it again (RFC 8446 section 4.2.10). */
 static SSL_CTX *client_context_new(struct inspector *in)
 {
         SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
@@ -47,23 +49,35 @@ static SSL_CTX *client_context_new(struct inspector *in)
         set_common(ctx);
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(ctx, 0);
+        SSL_CTX_set_recv_max_early_data(ctx, SKIPPED_EARLY_DATA);
         SSL_CTX_set_client_hello_cb(ctx, handshake_on_hello, in);
         SSL_CTX_set_alpn_select_cb(ctx, handshake_on_alpn, in);
         return ctx;
 }
 
-static SSL_CTX *origin_context_new(struct trust *trust)
+static SSL_CTX *origin_context_new(void)
 {
-        X509_STORE *store = trust_store(trust);
-        SSL_CTX *ctx = store ? SSL_CTX_new(TLS_client_method()) : NULL;
+        SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
         if (!ctx)
                 return NULL;
         set_common(ctx);
-        SSL_CTX_set1_cert_store(ctx, store);
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, handshake_on_verify);
         SSL_CTX_set_client_cert_cb(ctx, handshake_on_certificate_request);
         return ctx;
+}
+
+int inspector_prepare(struct inspector *in)
+{
+        X509_STORE *store = in->trusting ? NULL : trust_store(in->trust);
+
+        if (in->trusting)
+                return 0;
+        if (!store)
+                return -ENOMEM;
+        SSL_CTX_set1_cert_store(in->origin_ctx, store);
+        in->trusting = true;
+        return 0;
 }
 
 struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct record *record,
@@ -74,11 +88,12 @@ struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct recor
         if (!in)
                 return NULL;
         in->ca = ca;
+        in->trust = trust;
         in->record = record;
         in->mode = mode;
         in->wire = wire_method_new();
         in->client_ctx = client_context_new(in);
-        in->origin_ctx = origin_context_new(trust);
+        in->origin_ctx = origin_context_new();
         if (in->wire && in->client_ctx && in->origin_ctx)
                 return in;
         inspector_free(in);

@@ -19,10 +19,12 @@ enum inspector_mode {
 
 struct inspector {
         struct ca *ca;         /* borrowed */
+        struct trust *trust;   /* borrowed */
         struct record *record; /* borrowed */
         SSL_CTX *client_ctx;   /* owned: we are the server */
         SSL_CTX *origin_ctx;   /* owned: we are the client */
         BIO_METHOD *wire;      /* owned */
+        bool trusting;         /* origin_ctx has the roots */
         enum inspector_mode mode;
         struct distrusted *distrusted; /* owned; oldest first */
         void *chunks;                  /* owned: spare buffers, each pointing at the next */
@@ -34,6 +36,10 @@ struct inspector {
 struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct record *record,
                                 enum inspector_mode mode);
 void inspector_free(struct inspector *in); /* NULL allowed */
+
+/* Read the roots that origins are verified against (some 25 ms). The first connection does it if
+ * nobody has before. Returns 0 or -ENOMEM. */
+int inspector_prepare(struct inspector *in);
 
 /* True if a client has refused our certificate for name (or address) before and the mode is auto:
  * pass the connection through then. Names compare without case. */

@@ -19,11 +19,13 @@ int64_t session_now_ms(void)
         return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* NULL stays NULL; returns false when memory is short. */
+/* NULL and "" become NULL; returns false when memory is short. */
 static bool copy_string(char **out, const char *s)
 {
-        *out = s ? strdup(s) : NULL;
-        return *out || !s;
+        bool some = s && *s;
+
+        *out = some ? strdup(s) : NULL;
+        return *out || !some;
 }
 
 static bool set_up(struct intercept *ic, const struct intercept_setup *setup)

@@ -53,13 +53,11 @@ static void pending_free(struct recorder *r, struct pending *p)
 
 static struct pending *pending_get(struct recorder *r, unsigned index)
 {
-        struct pending *p;
+        struct pending *p = r->pending;
 
-        DL_FOREACH (r->pending, p) {
-                if (p->index == index)
-                        return p;
-        }
-        return NULL;
+        while (p && p->index != index)
+                p = p->next;
+        return p;
 }
 
 static const struct http1_header *header_get(const struct http1_head *head, const char *name)

@@ -103,31 +103,48 @@ static void note_problem(struct trust *t, const char *name, int error)
                          error == -ENODATA ? "it holds none" : strerror(-error));
 }
 
+static bool same_path(const char *a, const char *b)
+{
+        return a && b ? !strcmp(a, b) : a == b;
+}
+
+static void source_free(struct source *s)
+{
+        bundle_fini(&s->bundle);
+        free(s->path);
+        free(s);
+}
+
+static int source_read(struct source *s, const char *path)
+{
+        if (!path)
+                return 0;
+        s->path = strdup(path);
+        if (!s->path)
+                return -ENOMEM;
+        if (*path)
+                return bundle_add(&s->bundle, path);
+        /* A machine without roots is possible; its clients then trust ours alone. */
+        return bundle_add_system(&s->bundle) == -ENOMEM ? -ENOMEM : 0;
+}
+
 /* The roots at path, read once. Returns NULL with *error when they cannot be had. */
 static struct source *source_get(struct trust *t, const char *path, int *error)
 {
-        struct source *s;
-
-        for (s = t->sources; s; s = s->next)
-                if (s->path ? path && !strcmp(s->path, path) : !path)
+        for (struct source *s = t->sources; s; s = s->next)
+                if (same_path(s->path, path))
                         return s;
-        s = calloc(1, sizeof *s);
-        if (s && path)
-                s->path = strdup(path);
-        *error = !s || (path && !s->path) ? -ENOMEM : 0;
-        if (!*error && path)
-                *error = *path ? bundle_add(&s->bundle, path) : bundle_add_system(&s->bundle);
-        /* A machine without roots is possible; its clients then trust ours alone. */
-        if (!*error || (path && !*path && *error != -ENOMEM)) {
-                s->next = t->sources;
-                return t->sources = s;
+        struct source *s = calloc(1, sizeof *s);
+        *error = s ? source_read(s, path) : -ENOMEM;
+        if (s && *error) {
+                source_free(s);
+                return NULL;
         }
         if (s) {
-                bundle_fini(&s->bundle);
-                free(s->path);
+                s->next = t->sources;
+                t->sources = s;
         }
-        free(s);
-        return NULL;
+        return s;
 }
 
 static int choose(struct trust *t, const struct variable *v, const char *name, const char *path,
@@ -284,9 +301,7 @@ void trust_free(struct trust *t)
         }
         while (t->sources) {
                 struct source *next = t->sources->next;
-                bundle_fini(&t->sources->bundle);
-                free(t->sources->path);
-                free(t->sources);
+                source_free(t->sources);
                 t->sources = next;
         }
         X509_STORE_free(t->store);

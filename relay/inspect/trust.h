@@ -15,9 +15,9 @@ struct trust;
 int trust_load(struct trust **out, char *const env[], const char **problem);
 void trust_free(struct trust *t); /* NULL allowed */
 
-/* The store for verifying origins: what at least one of the bundles accepts. Borrowed, never NULL.
- */
-X509_STORE *trust_store(const struct trust *t);
+/* The store for verifying origins: what at least one of the bundles accepts. Borrowed; NULL without
+ * memory. Filled at the first call, which takes some 25 ms for a system's bundle. */
+X509_STORE *trust_store(struct trust *t);
 
 /* Write the merged bundles with ca into dir (0700, exists), and call set for each variable to be
  * set in the child. The bundles hold certificates only and may be read by all (apt drops to another

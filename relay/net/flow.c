@@ -353,16 +353,15 @@ static void write_upstream(struct flow *flow, const struct dial_result *result)
 
 static void redirected_dialled(struct flow *flow)
 {
+        flow->state = FLOW_JOINING;
         if (flow->control != NULL && !flow->nonblock) {
                 flow_expect_join(flow, true);
                 control_send_verdict(flow->control, flow);
         }
-        if (flow->client.fd >= 0) {
+        if (flow->client.fd >= 0)
                 flow_start(flow);
-                return;
-        }
-        flow->state = FLOW_JOINING;
-        flow_limit(flow, JOIN_MS);
+        else
+                flow_limit(flow, JOIN_MS);
 }
 
 static void redirected_failed(struct flow *flow, const struct dial_result *result)
@@ -457,12 +456,12 @@ static void write_close(const struct flow *flow, const struct flow_end *end)
         record_write(flow->relay->record, &e);
 }
 
-static void set_reset(int fd)
+void side_abort(struct side *side)
 {
         struct linger now = {.l_onoff = 1, .l_linger = 0};
 
-        if (fd >= 0)
-                setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        if (side->fd >= 0)
+                setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 static void side_close(struct side *side)
@@ -511,8 +510,8 @@ void flow_close(struct flow *flow, const struct flow_end *end)
 
 void flow_abort(struct flow *flow, const struct flow_end *end)
 {
-        set_reset(flow->client.fd);
-        set_reset(flow->server.fd);
+        side_abort(&flow->client);
+        side_abort(&flow->server);
         flow_close(flow, end);
 }
 

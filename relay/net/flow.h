@@ -124,10 +124,11 @@ void flow_verdict(const struct flow *flow, struct wire_verdict *verdict);
 int flow_past_verdict(struct relay *relay, struct port_key key, struct wire_addr *peer);
 void flow_forget_past(struct relay *relay);
 
-/* End it: events, descriptors, partner's reset. abort: tell the side with RST instead of FIN. Freed at
- * the end of the turn; calling it twice does nothing. */
+/* End it: event and descriptors. flow_abort tells both sides with RST instead of FIN; side_abort, called
+ * before, marks one. Freed at the end of the turn; closing twice does nothing. */
 void flow_close(struct flow *flow, const struct flow_end *end);
 void flow_abort(struct flow *flow, const struct flow_end *end);
+void side_abort(struct side *side);
 
 /* Free the closed flows. Called at the end of each turn. */
 void flow_sweep(struct relay *relay);

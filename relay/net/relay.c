@@ -1,5 +1,6 @@
 /* The relay as a whole: opens its sockets, serves, drains, and gives everything back. See relay.h. */
 #include "net/relay.h"
+#include "inspect/inspector.h"
 #include "net/control.h"
 #include "net/flow.h"
 #include "net/listener.h"
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct handles {
@@ -56,6 +58,18 @@ static int open_sockets(struct relay *relay)
         return result;
 }
 
+/* Two descriptors per connection: take all that this user may have. */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                fprintf(stderr, "tapline: note: the limit on open files stays as it is: %s\n", strerror(errno));
+}
+
 int relay_new(struct relay **out, const struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
@@ -63,6 +77,7 @@ int relay_new(struct relay **out, const struct relay_options *options)
 
         if (relay == NULL)
                 return -ENOMEM;
+        raise_descriptor_limit();
         relay->options = options;
         relay->record = options->record;
         relay->loop = loop_new();
@@ -158,6 +173,13 @@ static void tell_ready(const struct relay *relay)
                 fprintf(stderr, "tapline: cannot report that the relay is ready\n");
 }
 
+void relay_prepare(struct relay *relay)
+{
+        tell_ready(relay); /* the command can start meanwhile: its connections wait in the backlog */
+        if (relay->options->inspector != NULL)
+                inspector_prepare(relay->options->inspector);
+}
+
 int relay_run(struct relay *relay)
 {
         struct handles h;
@@ -165,7 +187,6 @@ int relay_run(struct relay *relay)
         signal(SIGPIPE, SIG_IGN);
         start_handles(&h, relay);
         loop_on_turn(relay->loop, turn, relay);
-        tell_ready(relay);
         loop_run(relay->loop);
         control_drain(relay);
         for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)

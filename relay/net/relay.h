@@ -56,6 +56,8 @@ struct relay {
 
 /* Open sockets and get ready. Returns 0 and *out (owned), or -errno with a message on standard error. */
 int relay_new(struct relay **out, const struct relay_options *options);
+/* Do now, while nobody waits, what would hold up the first connection (parsing the roots). */
+void relay_prepare(struct relay *relay);
 /* Serve until the lifetime descriptor ends or SIGTERM or SIGINT comes, then drain. Returns 0. */
 int relay_run(struct relay *relay);
 void relay_free(struct relay *relay);

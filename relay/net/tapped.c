@@ -73,12 +73,27 @@ static struct recorder *new_recorder(struct relay *relay, pid_t pid, pid_t tid, 
         return recorder_new(&origin);
 }
 
+/* A program may give TLS memory BIOs and no descriptor (curl, asyncio): the thread's own process's latest
+ * TLS connection is then the best guess there is. */
+static struct flow *guess_flow(struct relay *relay, pid_t pid)
+{
+        struct flow *flow = NULL, *last = relay->flows != NULL ? relay->flows->prev : NULL;
+
+        for (flow = last; flow != NULL; flow = flow == relay->flows ? NULL : flow->prev)
+                if (flow->pid == pid && flow->kind == FLOW_REDIRECTED && flow->recorder == NULL &&
+                    (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT))
+                        return flow;
+        return NULL;
+}
+
 void tapped_message(struct relay *relay, pid_t pid, const struct wire_tap *tap, size_t len)
 {
         const char *data = (const char *)(tap + 1);
         struct flow *flow = flow_find(relay, (struct port_key){tap->family, tap->port});
         struct tapped *t;
 
+        if (flow == NULL)
+                flow = guess_flow(relay, pid);
         if (flow != NULL && flow->state == FLOW_INTERCEPT)
                 return;
         t = get(relay->tapped, (struct tapped_key){tap->tls, pid});

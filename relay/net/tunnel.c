@@ -400,10 +400,11 @@ static void drive_intercept(struct flow *flow)
         case INTERCEPT_CLOSED:
                 how = intercept_end(flow->intercept);
                 end = (struct flow_end){how->first, how->how, how->reason, how->error};
-                if (how->abort_client || how->abort_origin)
-                        flow_abort(flow, &end);
-                else
-                        flow_close(flow, &end);
+                if (how->abort_client)
+                        side_abort(&flow->client);
+                if (how->abort_origin)
+                        side_abort(&flow->server);
+                flow_close(flow, &end);
                 return;
         }
 }

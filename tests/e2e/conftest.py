@@ -65,26 +65,26 @@ def certs(session_dir):
 
 
 @pytest.fixture(scope="session")
-def program(session_dir):
+def staged(session_dir):
     """A callable that gives the staged tapline; staging waits until a test needs it."""
     build = Path(os.environ.get("BUILD", REPOSITORY / "build")).resolve()
-    lock, staged = threading.Lock(), []
+    lock, done = threading.Lock(), []
 
     def get():
         with lock:
-            if not staged:
-                staged.append(runner.stage(build, session_dir / "stage"))
-        return staged[0]
+            if not done:
+                done.append(runner.stage(build, session_dir / "stage"))
+        return done[0]
 
     return get
 
 
 @pytest.fixture(scope="session")
-def make_sandbox(session_dir, user, program):
+def make_sandbox(session_dir, user, staged):
     numbers = itertools.count(1)
 
     def make():
-        return runner.Sandbox(session_dir / f"s{next(numbers)}", user, program)
+        return runner.Sandbox(session_dir / f"s{next(numbers)}", user, staged)
 
     return make
 

@@ -215,7 +215,11 @@ class Sandbox:
         return self.finish(process, record, timeout)
 
     def finish(self, process, record, timeout=60):
-        done = process.wait(timeout, TaplineRun)
+        try:
+            done = process.wait(timeout, TaplineRun)
+        except AssertionError as error:
+            lines = record.read_text().splitlines()[-40:] if record.exists() else []
+            raise AssertionError("\n".join([str(error), f"-- record {record}", *lines])) from None
         done.record = record
         left = _until_gone(process.mark)
         kill_marked(process.mark)

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from origins import free_port
-from proxies import TUNNELS, ScriptedProxy, Squid, Tinyproxy
+from proxies import TUNNELS, ScriptedProxy, Squid, Tinyproxy, page_403
 from relays import Relay, in_background
 
 REAL = [Tinyproxy, Squid]
@@ -69,7 +69,8 @@ def test_a_thousand_in_a_row(sandbox, origin, proxy):
         relay.stop()
     assert descriptors < 60, "the relay keeps descriptors of connections that have ended"
     assert len(relay.of("upstream", result="connected")) == 1000
-    assert len(relay.of("flow.close", how="eof")) >= 1000
+    # The origin ends first; that curl's last alert then meets a closed proxy is no concern of ours.
+    assert len(relay.of("flow.close", first="server")) == 1000
 
 
 def test_a_hundred_curls_four_at_a_time(sandbox, origin, proxy):
@@ -166,7 +167,7 @@ def test_the_relay_takes_the_proxy_from_the_environment(sandbox, origin, variabl
 def test_http_proxy_is_for_http_only(sandbox, origin, make_index):
     """As curl reads it: http_proxy in lower case, for plain http:// requests."""
     plain = make_index(certs=None)
-    with ScriptedProxy(TUNNELS["plain"]) as proxy, Relay(sandbox, env={"http_proxy": proxy.url}) as relay:
+    with ScriptedProxy(page_403) as proxy, Relay(sandbox, env={"http_proxy": proxy.url}) as relay:
         assert_all_200(sandbox.run(curl_argv(origin, "--proxy", relay.url)), 1)
         assert proxy.heads == []
         sandbox.run(["curl", "-sS", "--max-time", "5", "--proxy", relay.url, f"{plain.url}/echo"])

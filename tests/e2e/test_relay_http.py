@@ -2,13 +2,14 @@
 cannot or must not serve. RFC 9110 and 9112; each error answer is a whole one, with its cause."""
 
 import json
+import os
 import socket
 
 import pytest
 
 from origins import RawServer, free_port, pattern, receive_all
 from proxies import TUNNELS, ScriptedProxy, Tinyproxy, page_403, read_head, refuse
-from relays import Relay, connect_head, read_answer, read_answer_head
+from relays import Relay, connect_head, eventually, read_answer, read_answer_head
 
 
 @pytest.fixture
@@ -134,6 +135,21 @@ def test_the_record_holds_request_and_answer(relay, plain):
     [response] = relay.of("http.response")
     assert response["status"] == 200
     assert "abc123" not in relay.record.read_text()
+
+
+def test_connections_end_when_both_sides_have(relay, plain):
+    """A relay that stops reading the client behind a request's last byte never sees it leave."""
+    def serve_and_close(connection):
+        read_head(connection)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    with RawServer(serve_and_close) as server:
+        for url in (f"{plain.url}/echo", f"http://127.0.0.1:{server.port}/"):
+            done = relay.sandbox.run(["curl", "-sS", "--proxy", relay.url, "-o", "/dev/null", f"{url}?n=[1-20]"])
+            assert done.returncode == 0, done
+        eventually(lambda: len(os.listdir(f"/proc/{relay.process.pid}/fd")) < 30, 5)
+    relay.stop()
+    assert [e for e in relay.of("flow.close") if e["first"] == "relay"] == []
+    assert all(e["client_to_server"] > 0 for e in relay.of("flow.close", port=plain.port))
 
 
 # -- through an upstream proxy

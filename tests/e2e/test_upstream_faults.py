@@ -3,6 +3,7 @@ true answer: a tunnel if there can be one, a status that fits and a body with th
 `tapline run` the program gets the errno that fits, and the report names the proxy."""
 
 import json
+import re
 
 import pytest
 
@@ -155,12 +156,14 @@ def test_run_names_the_proxy_and_not_the_disk(tapline_run, origin, name):
     finding = done.report["findings"][0]
     text = json.dumps(finding)
     assert f"127.0.0.1:{proxy.port}" in text, "the finding does not name the proxy"
+    for command in finding["remedy"]["commands"]:
+        assert not re.search(r"\bexport (?![A-Za-z_]\w*=)", command), f"no shell takes this: {command}"
 
 
 def test_run_with_credentials_that_are_wrong(tapline_run, origin):
     with ScriptedProxy(challenge_407) as proxy:
         done = run_curl(tapline_run, origin, f"http://me:verysecret@127.0.0.1:{proxy.port}")
-    assert done.codes() == ["proxy-auth-required"]
+    assert done.codes() == ["proxy-auth-rejected"]
     assert "verysecret" not in done.record.read_text() + done.stderr + json.dumps(done.report)
     [upstream] = done.of("upstream")[:1]
     assert upstream["credentials"] is True

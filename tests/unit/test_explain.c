@@ -245,6 +245,8 @@ static void particulars_are_named(void **state)
                 const char *record, *text;
         } cases[] = {
                 {"poetry-a-parent-of-root", "sudo chown -R \"$(id -u):$(id -g)\" /home/u/.cache"},
+                {"poetry-a-with-probe", "mkdir(\"/home/u/.cache/pypoetry\") failed"},
+                {"poetry-a-with-probe", "6 failed calls like this"},
                 {"poetry-a-variable", "have who looks after /srv/build make it writable"},
                 {"poetry-config-moved-cache", "export POETRY_CACHE_DIR="},
                 {"poetry-b-http-of-other-user", "tried no connection at all"},

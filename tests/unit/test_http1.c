@@ -305,10 +305,10 @@ static void test_endless_pipeline(void **state)
 /* Bytes of any kind never crash it; the sanitizers watch. */
 static void test_noise(void **state)
 {
-        static const char *const seeds[] = {"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
-                                            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
-                                            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                            "3\r\nabc\r\n0\r\n\r\n"};
+        static const char *const seeds[] = {
+                "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"};
 
         (void)state;
         for (int round = 0; round < 20000; round++) {

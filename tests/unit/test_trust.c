@@ -171,9 +171,11 @@ static void export_all(struct fixture *f, const struct trust *t, struct exported
         assert_int_equal(trust_export(t, f->our_ca, f->out, on_set, e), 0);
 }
 
+enum { LINE_CAP = 160 };
+
 static char *assign(char *out, const char *name, const char *value)
 {
-        sprintf(out, "%s=%s", name, value);
+        snprintf(out, LINE_CAP, "%s=%s", name, value);
         return out;
 }
 
@@ -204,7 +206,7 @@ static void test_nothing_set(void **state)
 static void test_users_bundle_replaces(void **state)
 {
         struct fixture *f = *state;
-        char line[128];
+        char line[LINE_CAP];
         const char *env[] = {assign(line, "REQUESTS_CA_BUNDLE", f->user_pem), NULL};
         const char *problem;
         struct trust *t = load(env, &problem);
@@ -231,7 +233,7 @@ static void test_users_bundle_replaces(void **state)
 static void test_union_of_all(void **state)
 {
         struct fixture *f = *state;
-        char a[128], b[128], c[128];
+        char a[LINE_CAP], b[LINE_CAP], c[LINE_CAP];
         const char *env[] = {assign(a, "PIP_CERT", f->extra_pem),
                              assign(b, "REQUESTS_CA_BUNDLE", f->user_pem),
                              assign(c, "NODE_EXTRA_CA_CERTS", f->extra_pem), NULL};
@@ -268,7 +270,7 @@ static void test_unreadable_file(void **state)
 static void test_only_if_set(void **state)
 {
         struct fixture *f = *state;
-        char a[128], b[128];
+        char a[LINE_CAP], b[LINE_CAP];
         const char *env[] = {assign(a, "npm_config_cafile", f->user_pem),
                              assign(b, "POETRY_CERTIFICATES_PRIVATE_CERT", f->extra_pem),
                              "POETRY_CERTIFICATES_OTHER_CERT=false", "CONDA_SSL_VERIFY=true", NULL};
@@ -289,7 +291,7 @@ static void test_only_if_set(void **state)
 static void test_certificate_directory(void **state)
 {
         struct fixture *f = *state;
-        char dir[96], link[128], line[160];
+        char dir[96], link[128], line[LINE_CAP];
 
         snprintf(dir, sizeof dir, "%s/certs", f->dir);
         mkdir(dir, 0700);
@@ -312,7 +314,7 @@ static void test_certificate_directory(void **state)
 static void test_config_files(void **state)
 {
         struct fixture *f = *state;
-        char home[80], rc[96], text[1024];
+        char home[LINE_CAP], rc[96], text[1024];
         const char *problem;
         FILE *file;
 
