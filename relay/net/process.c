@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <uthash.h>
 
+enum { PROCESSES_MAX = 8192 }; /* the oldest is forgotten: it is only a cache of /proc */
+
 struct process {
         pid_t pid;
         char *exe; /* owned */
@@ -29,17 +31,17 @@ struct process_table *process_table_new(void)
         return calloc(1, sizeof(struct process_table));
 }
 
+static void drop(struct process_table *table, struct process *p)
+{
+        HASH_DEL(table->all, p);
+        free(p->exe);
+        free(p);
+}
+
 void process_table_free(struct process_table *table)
 {
-        struct process *p, *next;
-
-        if (table == NULL)
-                return;
-        HASH_ITER (hh, table->all, p, next) {
-                HASH_DEL(table->all, p);
-                free(p->exe);
-                free(p);
-        }
+        while (table != NULL && table->all != NULL)
+                drop(table, table->all);
         free(table);
 }
 
@@ -49,6 +51,8 @@ void process_table_set(struct process_table *table, pid_t pid, const char *exe)
 
         HASH_FIND_INT(table->all, &pid, p);
         if (p == NULL) {
+                if (HASH_COUNT(table->all) >= PROCESSES_MAX)
+                        drop(table, table->all);
                 p = calloc(1, sizeof *p);
                 if (p == NULL)
                         return;

@@ -164,6 +164,15 @@ static void observe(struct side *from, const char *data, size_t len)
                 recorder_server(from->flow->recorder, data, len);
 }
 
+/* Nothing more to see (not HTTP/1, upgraded, or a tunnel): the rest need not be copied. */
+static void stop_observing(struct flow *flow)
+{
+        if (recorder_is_active(flow->recorder))
+                return;
+        recorder_free(flow->recorder);
+        flow->recorder = NULL;
+}
+
 static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
 {
         static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
@@ -179,6 +188,7 @@ static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
         count(from, (size_t)n);
         *moved += (size_t)n;
         observe(from, chunk, (size_t)n);
+        stop_observing(from->flow);
         sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN)
                 return WRITE_FAILED;
@@ -409,10 +419,11 @@ static void drive_intercept(struct flow *flow)
         }
 }
 
-/* The ends of both directions are known and everything is written. */
+/* The ends of both directions are known and everything is written. A forwarded request ends with its
+ * body: what its client does then is of no interest. */
 static bool is_over(const struct flow *flow)
 {
-        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 && flow->server.out_len == 0 &&
+        return (flow->client.eof || flow->body_left == 0) && flow->server.eof && flow->client.out_len == 0 && flow->server.out_len == 0 &&
                flow->client.piped == 0 && flow->server.piped == 0;
 }
 

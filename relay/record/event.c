@@ -80,7 +80,7 @@ static size_t escape_one(const unsigned char *s, size_t left, char out[8], size_
         size_t n = utf8_len(s, left);
 
         *used = n != 0 ? n : 1;
-        if (n == 0) {
+        if (n == 0 || s[0] == '\0') { /* many readers of JSON take no U+0000 */
                 memcpy(out, "\xef\xbf\xbd", 3); /* U+FFFD */
                 return 3;
         }
