@@ -52,7 +52,7 @@ tidy() {
         run "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability \
                 --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -j "$jobs" \
                 --suppress=internalAstError --suppress=uninitvar \
-                --include="$queue" --include=/usr/include/uthash.h \
+                --include="$queue" --include=/usr/include/uthash.h --include=/usr/include/utlist.h \
                 -D_GNU_SOURCE -D__x86_64__ -DTAPLINE_LIBDIR='""' -DTAPLINE_DATADIR='""' \
                 -Iinclude -Irelay -Ipreload $units
         run "clang-tidy relay" tidy relay "$relay_flags"

@@ -67,11 +67,12 @@ static void write_environment(struct event *e, const struct catalogue *cat)
 
 static void write_command(struct event *e, char **command)
 {
+        const char *previous = NULL;
         char masked[4096];
 
         event_open_array(e, "command");
-        for (; command != NULL && *command != NULL; command++) {
-                mask_argument(*command, masked, sizeof masked);
+        for (; command != NULL && *command != NULL; previous = *command++) {
+                mask_argument_after(previous, *command, masked, sizeof masked);
                 event_str(e, NULL, masked);
         }
         event_close_array(e);

@@ -145,7 +145,7 @@ static const char *next_string(const char **at, const char *end)
 static void report_hello(struct relay *relay, pid_t pid, const struct wire_hello *hello, size_t len)
 {
         const char *at = (const char *)(hello + 1), *end = (const char *)hello + len;
-        const char *exe = next_string(&at, end), *argument;
+        const char *exe = next_string(&at, end), *argument, *previous = NULL;
         struct event_who who = {pid, 0, exe};
         struct event e;
         char masked[4096];
@@ -156,8 +156,8 @@ static void report_hello(struct relay *relay, pid_t pid, const struct wire_hello
         event_begin_at(&e, EVENT_PROCESS_START, &who, 0, hello->head.time_ns);
         event_int(&e, "ppid", hello->ppid);
         event_open_array(&e, "argv");
-        while ((argument = next_string(&at, end)) != NULL) {
-                mask_argument(argument, masked, sizeof masked);
+        for (; (argument = next_string(&at, end)) != NULL; previous = argument) {
+                mask_argument_after(previous, argument, masked, sizeof masked);
                 event_str(&e, NULL, masked);
         }
         event_close_array(&e);
