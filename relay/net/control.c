@@ -24,6 +24,7 @@ struct control {
         struct watch watch; /* its fd is owned */
         struct relay *relay;
         char *path; /* owned: unlinked at the end */
+        struct control_client *unheard; /* borrowed list: connected, nothing sent yet */
 };
 
 struct control_client {
@@ -31,6 +32,8 @@ struct control_client {
         int fd;
         struct relay *relay;
         struct control_client *prev, *next;
+        struct control_client *unheard_prev, *unheard_next;
+        bool heard;
         struct flow *flow; /* borrowed: dialled for it, not joined yet */
         pid_t pid;
         bool closed;
@@ -49,10 +52,18 @@ static void stop_pending(struct control_client *c)
         c->pending = NULL;
 }
 
+static void set_heard(struct control_client *c)
+{
+        if (!c->heard)
+                DL_DELETE2(c->relay->control->unheard, c, unheard_prev, unheard_next);
+        c->heard = true;
+}
+
 static void client_close(struct control_client *c)
 {
         if (c->closed)
                 return;
+        set_heard(c);
         stop_pending(c);
         loop_remove(c->relay->loop, &c->watch);
         close(c->fd);
@@ -198,6 +209,7 @@ static void client_read(struct control_client *c)
 
                 if (n < 0 && (errno == EAGAIN || errno == EINTR))
                         return;
+                set_heard(c);
                 if (n <= 0) {
                         handle_end(c);
                         return;
@@ -237,12 +249,23 @@ static void accepted(struct relay *relay, int fd)
         c->fd = fd;
         c->watch = (struct watch){.ready = client_ready, .fd = -1};
         DL_APPEND(relay->control_clients, c);
+        DL_APPEND2(relay->control->unheard, c, unheard_prev, unheard_next);
         client_read(c); /* most have sent already */
         if (c->closed)
                 return;
         c->watch.fd = fd;
         if (loop_add(relay->loop, &c->watch) < 0)
                 client_close(c);
+}
+
+/* A thread's messages must be taken in the order in which it sent them. One that had connected but not
+ * sent when it was accepted has sent before the same thread connects again. */
+static void read_unheard(struct control *control)
+{
+        struct control_client *c, *next;
+
+        DL_FOREACH_SAFE2(control->unheard, c, next, unheard_next)
+                client_read(c);
 }
 
 static bool accept_some(struct control *control)
@@ -252,6 +275,7 @@ static bool accept_some(struct control *control)
 
                 if (fd < 0)
                         return false;
+                read_unheard(control);
                 accepted(control->relay, fd);
         }
         return true;

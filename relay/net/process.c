@@ -19,6 +19,7 @@ enum { PROCESSES_MAX = 8192 }; /* the oldest is forgotten: it is only a cache of
 struct process {
         pid_t pid;
         char *exe; /* owned */
+        bool inspected;
         UT_hash_handle hh;
 };
 
@@ -80,6 +81,29 @@ const char *process_table_exe(struct process_table *table, pid_t pid)
         process_table_set(table, pid, path);
         HASH_FIND_INT(table->all, &pid, p);
         return p != NULL ? p->exe : NULL;
+}
+
+static struct process *find(struct process_table *table, pid_t pid)
+{
+        struct process *p;
+
+        HASH_FIND_INT(table->all, &pid, p);
+        return p;
+}
+
+void process_table_set_inspected(struct process_table *table, pid_t pid)
+{
+        struct process *p = find(table, pid);
+
+        if (p != NULL)
+                p->inspected = true;
+}
+
+bool process_table_is_inspected(struct process_table *table, pid_t pid)
+{
+        struct process *p = find(table, pid);
+
+        return p != NULL && p->inspected;
 }
 
 /* Fill a diag address (network order, v4 in the first word) and port from a socket address. */

@@ -18,6 +18,10 @@ void process_table_set(struct process_table *table, pid_t pid, const char *exe);
 /* Executable of pid, from the table or from /proc; NULL when unknown. Borrowed until the next set. */
 const char *process_table_exe(struct process_table *table, pid_t pid);
 
+/* The relay has looked inside a connection of pid; has it ever? */
+void process_table_set_inspected(struct process_table *table, pid_t pid);
+bool process_table_is_inspected(struct process_table *table, pid_t pid);
+
 /* Uid that owns the local TCP socket local -> remote, both on this machine, by sock_diag(7).
  * Returns 0 or -errno. */
 int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote, uid_t *uid);

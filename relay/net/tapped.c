@@ -94,7 +94,8 @@ void tapped_message(struct relay *relay, pid_t pid, const struct wire_tap *tap, 
 
         if (flow == NULL)
                 flow = guess_flow(relay, pid);
-        if (flow != NULL && flow->state == FLOW_INTERCEPT)
+        /* A tap's message may come after its connection has ended, and its flow is gone. */
+        if (flow != NULL ? flow->state == FLOW_INTERCEPT : process_table_is_inspected(relay->processes, pid))
                 return;
         t = get(relay->tapped, (struct tapped_key){tap->tls, pid});
         if (t == NULL)

@@ -2,6 +2,7 @@
 #include "net/tunnel.h"
 #include "inspect/inspector.h"
 #include "net/explicit.h"
+#include "net/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -340,6 +341,7 @@ static void start_intercept(struct flow *flow)
         flow->server.out = NULL;
         flow->server.out_len = flow->server.out_sent = 0;
         flow->state = FLOW_INTERCEPT;
+        process_table_set_inspected(flow->relay->processes, flow->pid);
 }
 
 static bool may_inspect(const struct flow *flow)
