@@ -10,7 +10,7 @@ sh contrib/deps.sh check build lint || exit 1
 failed=
 work=$(mktemp -d "${TMPDIR:-/tmp}/tapline-lint.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' HUP INT TERM
+trap 'exit 130' HUP INT TERM PIPE
 
 run() {
         title=$1

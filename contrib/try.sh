@@ -34,7 +34,7 @@ cleanup() {
         exit "$status"
 }
 trap cleanup EXIT
-trap 'exit 129' HUP
+trap 'exit 129' HUP PIPE
 trap 'exit 130' INT
 trap 'exit 143' TERM
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <libconfig.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +32,11 @@ static int complain(const char *file, const config_setting_t *setting, const cha
         return -1;
 }
 
-static int set_list(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file)
+static int set_list(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file,
+                    const char *from)
 {
         if (config_setting_type(setting) == CONFIG_TYPE_STRING)
-                return option_set(o, def, config_setting_get_string(setting), file);
+                return option_set(o, def, config_setting_get_string(setting), from);
         if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
                 return complain(file, setting, "must be a string or a list of strings");
         for (int i = 0; i < config_setting_length(setting); i++) {
@@ -42,51 +44,61 @@ static int set_list(struct options *o, const struct option_def *def, const confi
 
                 if (value == NULL)
                         return complain(file, setting, "must be a list of strings");
-                if (option_set(o, def, value, file) < 0)
+                if (option_set(o, def, value, from) < 0)
                         return -1;
         }
         return 0;
 }
 
-static int set_string(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file)
+static int set_string(struct options *o, const struct option_def *def, const config_setting_t *setting,
+                      const char *file, const char *from)
 {
         char number[32];
 
         switch (config_setting_type(setting)) {
         case CONFIG_TYPE_STRING:
-                return option_set(o, def, config_setting_get_string(setting), file);
+                return option_set(o, def, config_setting_get_string(setting), from);
         case CONFIG_TYPE_INT:
                 if (strcmp(def->name, "drain") != 0)
                         break;
                 snprintf(number, sizeof number, "%d", config_setting_get_int(setting));
-                return option_set(o, def, number, file);
+                return option_set(o, def, number, from);
         case CONFIG_TYPE_FLOAT:
                 if (strcmp(def->name, "drain") != 0)
                         break;
                 snprintf(number, sizeof number, "%g", config_setting_get_float(setting));
-                return option_set(o, def, number, file);
+                return option_set(o, def, number, from);
         default:
                 break;
         }
         return complain(file, setting, strcmp(def->name, "drain") == 0 ? "must be a number of seconds" : "must be a string");
 }
 
-static int set_option(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file)
+static int set_option(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file,
+                      const char *from)
 {
         switch (def->type) {
         case OPTION_FLAG:
                 if (config_setting_type(setting) != CONFIG_TYPE_BOOL)
                         return complain(file, setting, "must be true or false");
-                return config_setting_get_bool(setting) ? option_set(o, def, "", file) : 0;
+                return config_setting_get_bool(setting) ? option_set(o, def, "", from) : 0;
         case OPTION_LIST:
-                return set_list(o, def, setting, file);
+                return set_list(o, def, setting, file, from);
         case OPTION_STRING:
-                return set_string(o, def, setting, file);
+                return set_string(o, def, setting, file, from);
         }
         return -1;
 }
 
 /* A key of another command is checked all the same: one file serves all commands. */
+static int apply_from(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file)
+{
+        char from[PATH_MAX + 64];
+
+        snprintf(from, sizeof from, "%s:%u: %s", file, config_setting_source_line(setting), config_setting_name(setting));
+        return set_option(o, def, setting, file, from);
+}
+
 static int apply(struct options *o, unsigned command, const config_setting_t *setting, const char *file)
 {
         const struct option_def *def = find(config_setting_name(setting));
@@ -96,8 +108,8 @@ static int apply(struct options *o, unsigned command, const config_setting_t *se
         if (def == NULL)
                 return complain(file, setting, "no such key; tapline run --help and tapline relay --help list them");
         if ((def->commands & command) != 0 && !option_is_set(o, def))
-                return set_option(o, def, setting, file);
-        result = set_option(&unused, def, setting, file);
+                return apply_from(o, def, setting, file);
+        result = apply_from(&unused, def, setting, file);
         options_free(&unused);
         return result;
 }

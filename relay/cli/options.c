@@ -48,6 +48,7 @@ const struct option_def option_table[] = {
         {"help", 'h', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_FLAG, AT(help), true, "print this and exit"},
         {NULL, 0, NULL, NULL, 0, OPTION_FLAG, 0, false, NULL},
 };
+_Static_assert(sizeof option_table / sizeof *option_table <= OPTIONS_MAX, "raise OPTIONS_MAX");
 
 static void *field(struct options *o, const struct option_def *def)
 {
@@ -79,7 +80,7 @@ static int add_to_list(char ***list, const char *value)
         return more[count] != NULL ? 0 : -1;
 }
 
-int option_set(struct options *o, const struct option_def *def, const char *value, const char *from)
+static int set_value(struct options *o, const struct option_def *def, const char *value)
 {
         char **text = field(o, def);
 
@@ -94,11 +95,24 @@ int option_set(struct options *o, const struct option_def *def, const char *valu
                 *text = strdup(value);
                 break;
         }
-        if (text == &o->upstream) {
-                free(o->upstream_from);
-                o->upstream_from = strdup(from);
-        }
         return *text != NULL ? 0 : -1;
+}
+
+int option_set(struct options *o, const struct option_def *def, const char *value, const char *from)
+{
+        char **said = &o->from[def - option_table];
+
+        free(*said);
+        *said = strdup(from);
+        return *said != NULL ? set_value(o, def, value) : -1;
+}
+
+const char *options_from(const struct options *o, const char *name)
+{
+        for (const struct option_def *def = option_table; def->name != NULL; def++)
+                if (strcmp(def->name, name) == 0 && o->from[def - option_table] != NULL)
+                        return o->from[def - option_table];
+        return name;
 }
 
 /* getopt(3)'s tables, from ours. "+": the command of run begins at the first operand. */
@@ -147,7 +161,7 @@ static int bad_option(const char *command, int kind, char **argv)
 
 static int read_command_line(struct options *o, unsigned command, int argc, char **argv, int *next)
 {
-        struct option longs[32];
+        struct option longs[OPTIONS_MAX];
         char shorts[40], from[64];
         int c;
 
@@ -211,7 +225,8 @@ static int check_inspect(struct options *o)
         }
         if (o->inspect == NULL)
                 return 0;
-        fprintf(stderr, "tapline: inspect: '%s' is not one of never, auto, always\n", o->inspect);
+        fprintf(stderr, "tapline: %s: '%s' is not one of never, auto, always\n", options_from(o, "inspect"),
+                o->inspect);
         return -1;
 }
 
@@ -221,7 +236,8 @@ static int check_drain(struct options *o)
         double seconds = o->drain != NULL ? strtod(o->drain, &end) : 2;
 
         if (o->drain != NULL && (end == o->drain || *end != '\0' || !(seconds >= 0 && seconds <= 3600))) {
-                fprintf(stderr, "tapline: drain: '%s' is not a number of seconds from 0 to 3600\n", o->drain);
+                fprintf(stderr, "tapline: %s: '%s' is not a number of seconds from 0 to 3600\n",
+                        options_from(o, "drain"), o->drain);
                 return -1;
         }
         o->drain_ms = (int)(seconds * 1000);
@@ -232,7 +248,7 @@ static int check_format(const struct options *o)
 {
         if (o->format == NULL || strcmp(o->format, "text") == 0 || strcmp(o->format, "json") == 0)
                 return 0;
-        fprintf(stderr, "tapline: format: '%s' is not one of text, json\n", o->format);
+        fprintf(stderr, "tapline: %s: '%s' is not one of text, json\n", options_from(o, "format"), o->format);
         return -1;
 }
 
@@ -256,7 +272,8 @@ void options_free(struct options *o)
         for (size_t i = 0; o->listen != NULL && o->listen[i] != NULL; i++)
                 free(o->listen[i]);
         free(o->listen);
-        free(o->upstream_from);
+        for (size_t i = 0; i < OPTIONS_MAX; i++)
+                free(o->from[i]);
         memset(o, 0, sizeof *o);
 }
 

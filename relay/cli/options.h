@@ -6,13 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { OPTIONS_MAX = 32 }; /* room for the table */
+
 enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4 };
 
 enum inspect_mode { INSPECT_NEVER, INSPECT_AUTO, INSPECT_ALWAYS };
 
 /* All strings are owned. */
 struct options {
-        char *upstream, *upstream_from; /* where it was said, for messages and the record */
+        char *upstream;
         char *no_proxy;
         char *inspect;
         char *bypass;
@@ -26,6 +28,7 @@ struct options {
         bool quiet, verbose, help;
         enum inspect_mode inspect_mode; /* from inspect, checked */
         int drain_ms;                   /* from drain, checked */
+        char *from[OPTIONS_MAX];        /* owned; by place in the table: where each was said */
 };
 
 /* Read all three sources for a command. argv[0] is the command's name. On success *next is the index of the
@@ -33,6 +36,9 @@ struct options {
  * key, and returns -1. options_free in both cases. */
 int options_read(struct options *o, unsigned command, int argc, char **argv, int *next);
 void options_free(struct options *o);
+
+/* Where an option was said: "--drain", "TAPLINE_DRAIN" or "FILE:LINE: drain". Borrowed. */
+const char *options_from(const struct options *o, const char *name);
 
 /* Print the table's lines for a command. */
 void options_help(unsigned command);

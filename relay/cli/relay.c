@@ -63,9 +63,10 @@ static int serve(const struct options *o, const struct way *way, struct record *
                                         .ready_fd = -1,
                                         .drain_ms = o->drain_ms};
         struct relay *relay;
+        int result = relay_new(&relay, &options);
 
-        if (relay_new(&relay, &options) < 0)
-                return EXIT_FAILURE;
+        if (result < 0)
+                return result == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
         for (size_t i = 0; !o->quiet && o->listen != NULL && o->listen[i] != NULL; i++)
                 fprintf(stderr, "tapline: listening on %s, going out %s%s\n", o->listen[i],
                         way->https != NULL ? "through " : "directly", way->https != NULL ? way->https->shown : "");

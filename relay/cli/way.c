@@ -1,5 +1,6 @@
 /* The way out; see way.h. */
 #include "cli/way.h"
+#include "record/mask.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,14 +22,16 @@ static const char *first_set(const char *const *names, const char **name)
 
 static int from_option(struct way *way, const struct options *o)
 {
-        const char *why;
+        const char *why, *from = options_from(o, "upstream");
+        char masked[512];
 
         if (upstream_parse(o->upstream, &way->https, &why) < 0 || upstream_parse(o->upstream, &way->http, &why) < 0) {
-                fprintf(stderr, "tapline: %s: '%s' is not an upstream: %s\n", o->upstream_from, o->upstream,
+                mask_url(o->upstream, strlen(o->upstream), masked, sizeof masked);
+                fprintf(stderr, "tapline: %s: '%s' is not an upstream: %s\n", from, masked,
                         why != NULL ? why : strerror(ENOMEM));
                 return -1;
         }
-        way->from = strdup(o->upstream_from);
+        way->from = strdup(strncmp(from, "TAPLINE_", 8) == 0 ? from : "option");
         return 0;
 }
 
@@ -75,7 +78,7 @@ static int read_bypass(struct way *way, const struct options *o)
                 strcat(list, word);
                 strcat(list, ",");
         }
-        way->bypass = list != NULL ? parse_list("bypass", list) : NULL;
+        way->bypass = list != NULL ? parse_list(options_from(o, "bypass"), list) : NULL;
         free(list);
         free(at);
         return way->bypass != NULL ? 0 : -1;
@@ -90,7 +93,7 @@ static int read_no_proxy(struct way *way, const struct options *o)
         if (value == NULL)
                 return 0;
         if (o->no_proxy != NULL) {
-                way->no_proxy = parse_list("no-proxy", value);
+                way->no_proxy = parse_list(options_from(o, "no-proxy"), value);
                 return way->no_proxy != NULL ? 0 : -1;
         }
         way->no_proxy = host_list_parse(value, &bad);

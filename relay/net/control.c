@@ -2,6 +2,7 @@
 #include "net/control.h"
 #include "net/message.h"
 #include "net/process.h"
+#include "net/verdict.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -4,7 +4,6 @@
 #include "net/dial.h"
 #include "net/head.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
@@ -51,52 +50,6 @@ struct dial {
         void (*done)(void *ctx, struct dial_result *result);
         void *ctx;
 };
-
-socklen_t dial_sockaddr(const struct wire_addr *from, struct sockaddr_storage *out)
-{
-        struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-        memset(out, 0, sizeof *out);
-        out->ss_family = from->family;
-        if (from->family == AF_INET) {
-                v4->sin_port = htons(from->port);
-                memcpy(&v4->sin_addr, from->bytes, 4);
-                return sizeof *v4;
-        }
-        v6->sin6_port = htons(from->port);
-        v6->sin6_scope_id = from->scope_id;
-        memcpy(&v6->sin6_addr, from->bytes, 16);
-        return sizeof *v6;
-}
-
-void dial_wire_addr(const struct sockaddr *from, struct wire_addr *out)
-{
-        const struct sockaddr_in *v4 = (const void *)from;
-        const struct sockaddr_in6 *v6 = (const void *)from;
-
-        memset(out, 0, sizeof *out);
-        out->family = from->sa_family;
-        if (from->sa_family == AF_INET) {
-                out->port = ntohs(v4->sin_port);
-                memcpy(out->bytes, &v4->sin_addr, 4);
-                return;
-        }
-        out->port = ntohs(v6->sin6_port);
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-                out->family = AF_INET;
-                memcpy(out->bytes, v6->sin6_addr.s6_addr + 12, 4);
-        } else {
-                memcpy(out->bytes, &v6->sin6_addr, 16);
-                out->scope_id = v6->sin6_scope_id;
-        }
-}
-
-void dial_literal(const struct wire_addr *from, char *out)
-{
-        if (inet_ntop(from->family, from->bytes, out, 64) == NULL)
-                out[0] = '\0';
-}
 
 static void release(struct dial *d)
 {
@@ -361,7 +314,7 @@ static int build_request(struct dial *d)
         int n;
 
         if (host == NULL) {
-                dial_literal(&d->target, literal);
+                address_literal(&d->target, literal);
                 host = literal;
         }
         snprintf(target, sizeof target, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, d->port);
@@ -444,8 +397,8 @@ static void next_address(struct dial *d)
         struct wire_addr shown;
         int error = 0;
 
-        dial_wire_addr((struct sockaddr *)to, &shown);
-        dial_literal(&shown, d->result.address);
+        address_from_socket((struct sockaddr *)to, &shown);
+        address_literal(&shown, d->result.address);
         d->watch.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (d->watch.fd < 0) {
                 attempt_failed(d, errno);
@@ -496,7 +449,7 @@ static void begin(struct deferred *deferred)
         struct dial *d = (struct dial *)((char *)deferred - offsetof(struct dial, finish));
 
         if (!d->over && d->via == NULL && d->target.family != 0) {
-                dial_sockaddr(&d->target, &d->addresses[d->count++]);
+                address_to_socket(&d->target, &d->addresses[d->count++]);
                 next_address(d);
         } else if (!d->over) {
                 resolve(d, d->via != NULL ? d->via->host : d->name, d->via != NULL ? d->via->port : d->port);

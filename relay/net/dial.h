@@ -3,6 +3,7 @@
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 
+#include "net/address.h"
 #include "net/loop.h"
 #include "net/route.h"
 #include "tapline_wire.h"
@@ -47,11 +48,5 @@ void dial_cancel(struct dial *d);
 
 /* "Basic ..." for "user:password" (RFC 7617); owned by the caller. NULL when out of memory. */
 char *dial_basic(const char *credentials);
-
-/* Socket address to and from the wire form. to_sockaddr returns its length. */
-socklen_t dial_sockaddr(const struct wire_addr *from, struct sockaddr_storage *out);
-void dial_wire_addr(const struct sockaddr *from, struct wire_addr *out);
-/* Literal of an address; out holds at least 64 bytes. */
-void dial_literal(const struct wire_addr *from, char *out);
 
 #endif

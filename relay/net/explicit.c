@@ -1,6 +1,7 @@
 /* Explicit clients; see explicit.h. */
 #include "net/explicit.h"
 #include "net/head.h"
+#include "net/listener.h"
 #include "net/process.h"
 #include "net/reply.h"
 #include "record/mask.h"
@@ -29,8 +30,8 @@ static void write_connect(struct flow *flow)
 /* A target that is this relay itself would be answered by itself, for ever. */
 static bool is_own(const struct flow *flow, const struct authority *to)
 {
-        return to->port == flow->relay->private_port &&
-               (strcmp(to->host, "localhost") == 0 || strncmp(to->host, "127.", 4) == 0 || strcmp(to->host, "::1") == 0);
+        return (strcmp(to->host, "localhost") == 0 || strncmp(to->host, "127.", 4) == 0 || strcmp(to->host, "::1") == 0) &&
+               listener_has_port(flow->relay, to->port);
 }
 
 /* Choose the way and start dialling. */
@@ -94,6 +95,15 @@ static bool is_hop_by_hop(const struct head *head, struct text name)
         return false;
 }
 
+/* A change of protocol (RFC 9110 section 7.8): what follows the head is a tunnel then. */
+static bool is_upgrade(const struct head *head)
+{
+        const struct head_field *connection = head_find(head, "Connection");
+
+        return head->minor >= 1 && connection != NULL && text_has_token(connection->value, "upgrade") &&
+               head_find(head, "Upgrade") != NULL;
+}
+
 /* The request as the next hop gets it: origin-form and our Host for an origin, absolute-form for a
  * proxy; one request per connection, so "Connection: close". */
 static void print_request(FILE *out, const struct head *head, struct text authority, struct text path,
@@ -114,7 +124,11 @@ static void print_request(FILE *out, const struct head *head, struct text author
                 if (!is_hop_by_hop(head, f->name))
                         fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at, (int)f->value.len, f->value.at);
         }
-        fputs("Via: 1.1 tapline\r\nConnection: close\r\n", out);
+        if (is_upgrade(head))
+                fprintf(out, "Via: 1.1 tapline\r\nConnection: Upgrade\r\nUpgrade: %.*s\r\n",
+                        (int)head_find(head, "Upgrade")->value.len, head_find(head, "Upgrade")->value.at);
+        else
+                fputs("Via: 1.1 tapline\r\nConnection: close\r\n", out);
 }
 
 /* How much of what follows the head belongs to this request (RFC 9112 section 6.3). Returns 0, or a
@@ -131,7 +145,7 @@ static const char *frame_body(struct flow *flow, const struct head *head)
                 return "Transfer-Encoding with Content-Length, or in an HTTP/1.0 request";
         if (coding != NULL && !text_is_nocase(coding->value, "chunked"))
                 return "Transfer-Encoding other than chunked";
-        flow->body_left = coding != NULL ? UINT64_MAX : length;
+        flow->body_left = coding != NULL || is_upgrade(head) ? UINT64_MAX : length;
         return NULL;
 }
 
@@ -206,6 +220,11 @@ static void do_forward(struct flow *flow, const struct head *head)
 static void dispatch(struct flow *flow, const struct head *head)
 {
         flow_limit(flow, 0);
+        flow->client.received = flow->head_len - (text_is(head->method, "CONNECT") ? head->len : 0);
+        if (head_count(head, "Host") > 1) {
+                reply_refuse(flow, 400, "tapline: the request has more than one Host field.");
+                return;
+        }
         if (text_is(head->method, "CONNECT"))
                 do_connect(flow, head);
         else if (head->target.len > 7 && strncasecmp(head->target.at, "http://", 7) == 0)

@@ -1,11 +1,12 @@
 /* Life, events and death of a flow; see flow.h. */
 #include "net/flow.h"
 #include "net/control.h"
-#include "net/head.h"
+#include "net/flow_event.h"
 #include "net/names.h"
 #include "net/process.h"
 #include "net/reply.h"
 #include "net/tunnel.h"
+#include "net/verdict.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -17,54 +18,7 @@
 
 enum {
         JOIN_MS = 10000, /* a program that was told to join does so at once, or has died */
-        PAST_MAX = 1024, /* failed verdicts remembered for getsockopt(SO_ERROR) */
 };
-
-/* A failed flow's errno, by the client's port, until the port is used again. */
-struct past {
-        struct port_key key;
-        int error;
-        struct wire_addr peer;
-        UT_hash_handle hh;
-};
-
-static void past_forget(struct relay *relay, struct port_key key)
-{
-        struct past *p;
-
-        HASH_FIND(hh, relay->pasts, &key, sizeof key, p);
-        if (p == NULL)
-                return;
-        HASH_DEL(relay->pasts, p);
-        free(p);
-}
-
-static void past_remember(const struct flow *flow)
-{
-        struct relay *relay = flow->relay;
-        struct past *p = calloc(1, sizeof *p);
-
-        if (p == NULL)
-                return;
-        past_forget(relay, flow->key);
-        if (HASH_COUNT(relay->pasts) >= PAST_MAX)
-                past_forget(relay, relay->pasts->key);
-        p->key = flow->key;
-        p->error = flow->verdict_error;
-        p->peer = flow->address;
-        HASH_ADD(hh, relay->pasts, key, sizeof p->key, p);
-}
-
-int flow_past_verdict(struct relay *relay, struct port_key key, struct wire_addr *peer)
-{
-        struct past *p;
-
-        HASH_FIND(hh, relay->pasts, &key, sizeof key, p);
-        if (p == NULL)
-                return 0;
-        *peer = p->peer;
-        return p->error;
-}
 
 static void run_again(struct deferred *d)
 {
@@ -144,7 +98,7 @@ void flow_set_key(struct flow *flow, struct port_key key)
         if (old != NULL)
                 unkey(old); /* its client's port is in use again: it is gone */
         unkey(flow);
-        past_forget(flow->relay, key);
+        flow_past_forget(flow->relay, key);
         flow->key = key;
         flow->keyed = true;
         HASH_ADD(hh, flow->relay->by_port, key, sizeof flow->key, flow);
@@ -271,86 +225,6 @@ void flow_start(struct flow *flow)
         tunnel_drive(flow, 0);
 }
 
-void flow_verdict(const struct flow *flow, struct wire_verdict *verdict)
-{
-        memset(verdict, 0, sizeof *verdict);
-        verdict->port = flow->relay->private_port;
-        verdict->peer = flow->address;
-        verdict->error = flow->verdict_error;
-        verdict->state = flow->verdict_error != 0            ? WIRE_STATE_FAILED
-                         : flow->state == FLOW_DIALLING && !flow->passing ? WIRE_STATE_PENDING
-                                                                          : WIRE_STATE_OPEN;
-}
-
-/* The schemes of a 407's challenges: their parameters are nobody's business. */
-static void write_challenges(struct event *e, const char *head_text, size_t len)
-{
-        static _Thread_local struct head head;
-        char schemes[128];
-        size_t used = 0;
-
-        if (head_parse_response(head_text, len, &head) != HEAD_OK)
-                return;
-        for (size_t i = 0; i < head.field_count; i++) {
-                const struct text value = head.fields[i].value;
-                size_t n = 0;
-
-                if (!text_is_nocase(head.fields[i].name, "Proxy-Authenticate"))
-                        continue;
-                while (n < value.len && value.at[n] != ' ' && value.at[n] != ',')
-                        n++;
-                if (used + n + 3 > sizeof schemes)
-                        break;
-                if (used > 0) {
-                        memcpy(schemes + used, ", ", 2);
-                        used += 2;
-                }
-                memcpy(schemes + used, value.at, n);
-                used += n;
-        }
-        if (used > 0)
-                event_strn(e, "proxy_challenge", schemes, used);
-}
-
-static void write_proxy(struct event *e, const struct dial_result *result)
-{
-        static _Thread_local struct head head;
-
-        event_int(e, "proxy_status", result->proxy_status);
-        if (head_parse_response(result->proxy_head, result->proxy_head_len, &head) == HEAD_OK)
-                event_strn(e, "proxy_reason", head.reason.at, head.reason.len);
-        write_challenges(e, result->proxy_head, result->proxy_head_len);
-        event_bool(e, "credentials", result->credentials);
-        if (result->stage != DIAL_DONE)
-                event_strn(e, "proxy_body", result->after, result->after_len < 2048 ? result->after_len : 2048);
-}
-
-static void write_upstream(struct flow *flow, const struct dial_result *result)
-{
-        static const char *const stages[] = {"resolve", "connect", "proxy", NULL};
-        struct event_who who = flow_who(flow);
-        struct event e;
-        char literal[64];
-
-        event_begin(&e, EVENT_UPSTREAM, &who, flow->id);
-        event_str(&e, "via", flow->via != NULL ? flow->via->shown : "direct");
-        dial_literal(&flow->address, literal);
-        event_str(&e, "host", flow->name != NULL ? flow->name : literal);
-        event_int(&e, "port", flow->port);
-        if (result->address[0] != '\0')
-                event_str(&e, "address", result->address);
-        event_str(&e, "result", result->stage == DIAL_DONE ? "connected" : "failed");
-        event_str(&e, "stage", stages[result->stage]);
-        if (result->stage != DIAL_DONE) {
-                event_str(&e, "errno", event_errno_name(result->error));
-                event_str(&e, "error", result->text);
-        }
-        if (result->proxy_status != 0)
-                write_proxy(&e, result);
-        event_ms(&e, "duration_ms", result->duration_us);
-        record_write(flow->relay->record, &e);
-}
-
 static void redirected_dialled(struct flow *flow)
 {
         flow->state = FLOW_JOINING;
@@ -387,7 +261,7 @@ static void dialled(void *ctx, struct dial_result *result)
         struct flow *flow = ctx;
 
         flow->dial = NULL;
-        write_upstream(flow, result);
+        flow_event_upstream(flow, result);
         if (result->stage == DIAL_DONE) {
                 attach(&flow->server, result->fd);
                 if (flow->kind == FLOW_CONNECT && !flow->passing)
@@ -435,27 +309,6 @@ void flow_answer(struct flow *flow, const char *text, size_t len, const struct f
         flow_close(flow, end);
 }
 
-static void write_close(const struct flow *flow, const struct flow_end *end)
-{
-        struct event_who who = flow_who(flow);
-        struct event e;
-
-        event_begin(&e, EVENT_FLOW_CLOSE, &who, flow->id);
-        event_int(&e, "client_to_server",
-                  (int64_t)(flow->intercept != NULL ? intercept_client_bytes(flow->intercept) : flow->client.received));
-        event_int(&e, "server_to_client",
-                  (int64_t)(flow->intercept != NULL ? intercept_server_bytes(flow->intercept) : flow->server.received));
-        event_str(&e, "first", end->first);
-        event_str(&e, "how", end->how);
-        event_str(&e, "reason", end->reason);
-        if (end->error != 0)
-                event_str(&e, "errno", event_errno_name(end->error));
-        event_str(&e, "name", flow->name);
-        event_int(&e, "port", flow->port);
-        event_ms(&e, "duration_ms", loop_now_us(flow->relay->loop) - flow->started_us);
-        record_write(flow->relay->record, &e);
-}
-
 void side_abort(struct side *side)
 {
         struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -490,9 +343,9 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         if (flow->recorder != NULL)
                 recorder_finish(flow->recorder, finish_reason(end));
         if (flow->kind != FLOW_HTTP || flow->name != NULL || flow->address.family != 0)
-                write_close(flow, end);
+                flow_event_close(flow, end);
         if (flow->verdict_error != 0 && flow->keyed)
-                past_remember(flow);
+                flow_past_remember(flow);
         flow->state = FLOW_CLOSED;
         flow_expect_join(flow, false);
         unkey(flow);
@@ -513,12 +366,6 @@ void flow_abort(struct flow *flow, const struct flow_end *end)
         side_abort(&flow->client);
         side_abort(&flow->server);
         flow_close(flow, end);
-}
-
-void flow_forget_past(struct relay *relay)
-{
-        while (relay->pasts != NULL)
-                past_forget(relay, relay->pasts->key);
 }
 
 void flow_sweep(struct relay *relay)

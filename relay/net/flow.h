@@ -118,12 +118,6 @@ void flow_start(struct flow *flow);
 /* Write text to the client, then close. text is copied. */
 void flow_answer(struct flow *flow, const char *text, size_t len, const struct flow_end *end);
 
-/* The verdict as the library is told. */
-void flow_verdict(const struct flow *flow, struct wire_verdict *verdict);
-/* The errno of a flow that failed a short while ago and is gone; 0: none known. */
-int flow_past_verdict(struct relay *relay, struct port_key key, struct wire_addr *peer);
-void flow_forget_past(struct relay *relay);
-
 /* End it: event and descriptors. flow_abort tells both sides with RST instead of FIN; side_abort, called
  * before, marks one. Freed at the end of the turn; closing twice does nothing. */
 void flow_close(struct flow *flow, const struct flow_end *end);

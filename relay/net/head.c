@@ -174,6 +174,15 @@ const struct head_field *head_find(const struct head *head, const char *name)
         return NULL;
 }
 
+size_t head_count(const struct head *head, const char *name)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < head->field_count; i++)
+                count += text_is_nocase(head->fields[i].name, name);
+        return count;
+}
+
 static int parse_length(struct text t, uint64_t *out)
 {
         uint64_t value = 0;

@@ -48,6 +48,9 @@ enum head_result head_parse_response(const char *data, size_t len, struct head *
 /* First field of that name (case-insensitive), or NULL. */
 const struct head_field *head_find(const struct head *head, const char *name);
 
+/* How many fields of that name there are. */
+size_t head_count(const struct head *head, const char *name);
+
 bool text_is(struct text t, const char *word);      /* exact */
 bool text_is_nocase(struct text t, const char *word);
 

@@ -25,6 +25,7 @@ struct listener {
         struct relay *relay;
         struct listener *next;
         bool is_public;
+        uint16_t port;
 };
 
 static void accepted(struct listener *l, int fd, const struct sockaddr_storage *from)
@@ -33,7 +34,7 @@ static void accepted(struct listener *l, int fd, const struct sockaddr_storage *
         struct flow *flow;
         struct port_key key;
 
-        dial_wire_addr((const struct sockaddr *)from, &peer);
+        address_from_socket((const struct sockaddr *)from, &peer);
         key = (struct port_key){peer.family, peer.port};
         flow = l->is_public ? NULL : flow_find(l->relay, key);
         if (flow != NULL && flow->client.fd < 0 && flow->kind == FLOW_REDIRECTED) {
@@ -89,7 +90,7 @@ static int bind_listen(const struct sockaddr *address, socklen_t len)
         return -error;
 }
 
-static int add(struct relay *relay, int fd, bool is_public)
+static int add(struct relay *relay, int fd, bool is_public, uint16_t port)
 {
         struct listener *l = calloc(1, sizeof *l);
 
@@ -100,6 +101,7 @@ static int add(struct relay *relay, int fd, bool is_public)
         l->watch = (struct watch){.ready = ready, .fd = fd};
         l->relay = relay;
         l->is_public = is_public;
+        l->port = port;
         LL_PREPEND(relay->listeners, l);
         return loop_add_level(relay->loop, &l->watch);
 }
@@ -137,23 +139,25 @@ int listener_open_private(struct relay *relay)
                         close(v4);
                         continue;
                 }
-                if (v6 >= 0 && add(relay, v6, false) < 0)
+                if (v6 >= 0 && add(relay, v6, false, relay->private_port) < 0)
                         return -ENOMEM;
-                return add(relay, v4, false); /* a machine without IPv6 makes no V6ONLY sockets */
+                return add(relay, v4, false, relay->private_port); /* a machine without IPv6 makes no V6ONLY sockets */
         }
         return -EADDRINUSE;
 }
 
-static int resolve(const char *text, struct addrinfo **list)
+static int resolve(const char *text, struct addrinfo **list, uint16_t *port)
 {
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                  .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
         const char *colon = strrchr(text, ':');
-        char host[64];
+        char host[64], *end;
         size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+        unsigned long value = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
 
-        if (colon == NULL || len == 0 || len >= sizeof host)
+        if (len == 0 || len >= sizeof host || colon[1] < '0' || colon[1] > '9' || *end != '\0' || value > 65535)
                 return -EINVAL;
+        *port = (uint16_t)value;
         memcpy(host, text, len);
         host[len] = '\0';
         if (host[0] == '[' && host[len - 1] == ']') {
@@ -176,7 +180,8 @@ static bool is_loopback(const struct sockaddr *address)
 int listener_open(struct relay *relay, const char *address)
 {
         struct addrinfo *list = NULL;
-        int fd, result = resolve(address, &list);
+        uint16_t port;
+        int fd, result = resolve(address, &list, &port);
 
         if (result < 0) {
                 fprintf(stderr, "tapline: --listen %s: it must be ADDRESS:PORT, as in 127.0.0.1:8083\n", address);
@@ -186,7 +191,7 @@ int listener_open(struct relay *relay, const char *address)
                 fprintf(stderr, "tapline: --listen %s: only loopback addresses are served (127.0.0.1 or [::1]), "
                                 "since anyone who reaches the relay may use it\n", address);
                 freeaddrinfo(list);
-                return -EACCES;
+                return -EINVAL;
         }
         fd = bind_listen(list->ai_addr, list->ai_addrlen);
         freeaddrinfo(list);
@@ -194,7 +199,15 @@ int listener_open(struct relay *relay, const char *address)
                 fprintf(stderr, "tapline: --listen %s: %s\n", address, strerror(-fd));
                 return fd;
         }
-        return add(relay, fd, true);
+        return add(relay, fd, true, port);
+}
+
+bool listener_has_port(const struct relay *relay, uint16_t port)
+{
+        for (const struct listener *l = relay->listeners; l != NULL; l = l->next)
+                if (l->port == port)
+                        return true;
+        return false;
 }
 
 void listener_close_all(struct relay *relay)

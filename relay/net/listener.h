@@ -9,8 +9,12 @@
  * relay->private_port. Returns 0 or -errno. */
 int listener_open_private(struct relay *relay);
 
-/* Open "ADDR:PORT" or "[V6]:PORT". Prints what is wrong. Returns 0 or -errno. */
+/* Open "ADDR:PORT" or "[V6]:PORT". Prints what is wrong. Returns 0, -EINVAL for an
+ * address that is none or not allowed, or -errno. */
 int listener_open(struct relay *relay, const char *address);
+
+/* True for a port that this relay listens on. */
+bool listener_has_port(const struct relay *relay, uint16_t port);
 
 /* Stop accepting; open connections stay. */
 void listener_close_all(struct relay *relay);

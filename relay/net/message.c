@@ -3,6 +3,7 @@
 #include "net/names.h"
 #include "net/process.h"
 #include "net/tapped.h"
+#include "net/verdict.h"
 #include "record/examine.h"
 #include "record/mask.h"
 
@@ -33,7 +34,7 @@ static void write_connect(struct relay *relay, const struct event_who *who, uint
         event_begin_at(&e, EVENT_CONNECT, who, flow, dial->head.time_ns);
         event_str(&e, "kind", "redirected");
         event_str(&e, "name", name);
-        dial_literal(&dial->to, literal);
+        address_literal(&dial->to, literal);
         event_str(&e, "address", literal);
         event_int(&e, "port", dial->to.port);
         event_bool(&e, "blocking", (dial->flags & WIRE_DIAL_NONBLOCK) == 0);
@@ -52,7 +53,7 @@ static bool is_upstream(const struct upstream *up, const struct wire_addr *to, c
 {
         char literal[64];
 
-        dial_literal(to, literal);
+        address_literal(to, literal);
         return up != NULL && up->port == to->port &&
                (strcmp(up->host, literal) == 0 || (name != NULL && strcasecmp(up->host, name) == 0));
 }
@@ -62,7 +63,7 @@ static const struct upstream *choose_way(const struct relay_options *o, const st
         const struct upstream *via = to->port == 80 ? o->http_upstream : o->https_upstream;
         char literal[64];
 
-        dial_literal(to, literal);
+        address_literal(to, literal);
         if (via == NULL || is_upstream(o->https_upstream, to, name) || is_upstream(o->http_upstream, to, name))
                 return NULL;
         return host_list_match(o->no_proxy, name, literal, to->port) ? NULL : via;
@@ -80,7 +81,7 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
             relay->draining)
                 return NULL;
         name = name_table_find(relay->names, pid, &dial->to);
-        dial_literal(&dial->to, literal);
+        address_literal(&dial->to, literal);
         if (host_list_match(o->bypass, name, literal, dial->to.port)) {
                 write_connect(relay, &who, 0, dial, name, "on the bypass list");
                 return NULL;
@@ -205,7 +206,7 @@ static void report_lookup(struct relay *relay, pid_t pid, const struct wire_look
                 memcpy(&address, text + lookup->name_len + i * sizeof address, sizeof address);
                 if (address.family != AF_INET && address.family != AF_INET6)
                         continue;
-                dial_literal(&address, literal);
+                address_literal(&address, literal);
                 event_str(&e, NULL, literal);
                 name_table_add(relay->names, pid, &address, name);
         }

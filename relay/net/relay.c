@@ -8,6 +8,7 @@
 #include "net/process.h"
 #include "net/tapped.h"
 #include "net/tunnel.h"
+#include "net/verdict.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -293,7 +293,7 @@ static void attach_recorder(struct flow *flow, const char *scheme)
                                          .source = "relay"};
         char literal[64];
 
-        dial_literal(&flow->address, literal);
+        address_literal(&flow->address, literal);
         if (flow->name == NULL)
                 origin.host = literal;
         flow->recorder = recorder_new(&origin);
@@ -331,7 +331,7 @@ static void start_intercept(struct flow *flow)
                                         .early_len = flow->server.out_len};
 
         if (flow->address.family != 0)
-                dial_literal(&flow->address, literal);
+                address_literal(&flow->address, literal);
         if (flow->name == NULL)
                 origin.host = literal;
         flow->intercept = intercept_new(&setup);
@@ -368,9 +368,12 @@ static bool classify(struct flow *flow)
                 len = n > 0 ? (size_t)n : 0;
         }
         flow->classified = true;
-        if (begins_http(data, len))
+        if (begins_http(data, len)) {
                 attach_recorder(flow, "http");
-        else if (len > 0 && data[0] == 0x16 && may_inspect(flow))
+                if (flow->recorder != NULL && flow->server.out != NULL)
+                        recorder_client(flow->recorder, flow->server.out, flow->server.out_len);
+        }
+        if (len > 0 && data[0] == 0x16 && may_inspect(flow))
                 start_intercept(flow);
         return true;
 }

@@ -8,11 +8,13 @@
     poetry, clients virtual environments: Poetry 2.3.1; a new pip, requests, CacheControl
     npm             path of npm
 
-BUILD names the build directory (default: build/ of the checkout). E2E_KEEP=1 keeps what the tests wrote.
+BUILD names the build directory (default: build/ of the checkout). E2E_KEEP=1 keeps what the tests wrote
+(in /tmp/tapline-e2e-*).
 """
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,16 @@ import venvs  # noqa: E402
 from index import Index  # noqa: E402
 
 
+def pytest_configure():
+    # A killed test run ends like an interrupted one: with its clients and directories cleared away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_sessionfinish():
+    for mark in list(runner.live):
+        runner.kill_marked(mark)
+
+
 def _remove(path):
     """rm -r that also gets through directories a test made unreadable."""
     for directory, names, _ in os.walk(path):
@@ -46,9 +58,7 @@ def session_dir():
     path = Path(tempfile.mkdtemp(prefix="tapline-e2e-", dir="/tmp"))
     path.chmod(0o755)
     yield path
-    if os.environ.get("E2E_KEEP"):
-        print(f"\nkept: {path}", file=sys.stderr)
-    else:
+    if not os.environ.get("E2E_KEEP"):
         _remove(path)
 
 

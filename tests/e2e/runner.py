@@ -20,6 +20,7 @@ import schema
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 MARK = "E2E_RUN"
+live = set()  # marks of runs that have not been waited for
 PARTS = ("tapline", "libtapline.so", "catalogue.conf")
 TRUST = ("REQUESTS_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
@@ -111,6 +112,7 @@ class Process:
     def __init__(self, popen, argv, mark, outputs):
         self.popen, self.pid, self.argv, self.mark = popen, popen.pid, argv, mark
         self.outputs, self.started = outputs, time.monotonic()
+        live.add(mark)
 
     def wait(self, timeout, kind=Run):
         try:
@@ -123,6 +125,7 @@ class Process:
         return self._ended(kind, returncode)
 
     def _ended(self, kind, returncode):
+        live.discard(self.mark)
         seconds = time.monotonic() - self.started
         out, err = (path.read_text(errors="replace") for path in self.outputs)
         return kind(self.argv, returncode, out, err, seconds)

@@ -76,7 +76,7 @@ def test_version(tapline):
     (["report", "--format", "pdf"], "pdf"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_a_mistake_is_named_in_one_line(tapline, argv, named):
-    done = tapline(*argv)
+    done = tapline(*argv, timeout=10)
     assert_one_line(done, 2 if argv[0] in ("relay", "report") else 125, named)
 
 
@@ -204,8 +204,10 @@ def config(sandbox, text):
     ('quiet = "yes";\n', ["tapline.conf:1", "quiet"]),
     ('\nupstream = "gopher://x:1";\n', ["tapline.conf:2", "upstream", "gopher"]),
     ('inspect = "perhaps";\n', ["tapline.conf:1", "inspect", "perhaps"]),
+    ('bypass = "10.0.0.0/99";\n', ["tapline.conf:1", "bypass", "10.0.0.0/99"]),
+    ('drain = "soon";\n', ["tapline.conf:1", "drain", "soon"]),
     ("\0\1\2 binary", ["tapline.conf"]),
-], ids=["syntax", "unknown-key", "type", "type-2", "url", "word", "binary"])
+], ids=["syntax", "unknown-key", "type", "type-2", "url", "word", "list", "number", "binary"])
 def test_a_broken_configuration_names_file_line_and_key(sandbox, tapline, text, parts):
     path = config(sandbox, text)
     assert_one_line(tapline("run", "--config", path, "--", "true"), 125, *parts)
@@ -223,9 +225,10 @@ def test_the_default_configuration_may_be_missing_but_not_broken(sandbox, taplin
     assert_one_line(tapline("run", "--", "true"), 125, "tapline.conf:1", "nonsense")
 
 
-def test_a_bad_value_in_the_environment_names_the_variable(tapline):
-    done = tapline("run", "--", "true", env={"TAPLINE_UPSTREAM": "gopher://x:1"})
-    assert_one_line(done, 125, "TAPLINE_UPSTREAM", "gopher")
+@pytest.mark.parametrize("variable, value", [("TAPLINE_UPSTREAM", "gopher://x:1"), ("TAPLINE_INSPECT", "perhaps"),
+                                             ("TAPLINE_BYPASS", "10.0.0.0/99"), ("TAPLINE_DRAIN", "soon")])
+def test_a_bad_value_in_the_environment_names_the_variable(tapline, variable, value):
+    assert_one_line(tapline("run", "--", "true", env={variable: value}), 125, variable, value)
 
 
 def test_command_line_beats_environment_beats_file(sandbox, tapline_run):

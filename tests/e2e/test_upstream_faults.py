@@ -65,7 +65,8 @@ def test_refusals_and_failures_are_told(sandbox, origin, name):
     ends = relay.of("upstream", result="failed")
     assert len(ends) == 2, relay.events
     for event in ends:
-        assert event["stage"] == "proxy", event
+        # A reset can arrive while the connection is still being made.
+        assert event["stage"] in ({"proxy", "connect"} if name == "reset-at-once" else {"proxy"}), event
         assert event["error"], event
     if name[:3].isdigit():
         assert {e["proxy_status"] for e in ends} == {int(name[:3])}, ends

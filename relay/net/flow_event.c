@@ -1,0 +1,95 @@
+/* The events of a flow; see flow_event.h. */
+#include "net/flow_event.h"
+#include "net/head.h"
+
+#include <string.h>
+
+/* The schemes of a 407's challenges: their parameters are nobody's business. */
+static void write_challenges(struct event *e, const char *head_text, size_t len)
+{
+        static _Thread_local struct head head;
+        char schemes[128];
+        size_t used = 0;
+
+        if (head_parse_response(head_text, len, &head) != HEAD_OK)
+                return;
+        for (size_t i = 0; i < head.field_count; i++) {
+                const struct text value = head.fields[i].value;
+                size_t n = 0;
+
+                if (!text_is_nocase(head.fields[i].name, "Proxy-Authenticate"))
+                        continue;
+                while (n < value.len && value.at[n] != ' ' && value.at[n] != ',')
+                        n++;
+                if (used + n + 3 > sizeof schemes)
+                        break;
+                if (used > 0) {
+                        memcpy(schemes + used, ", ", 2);
+                        used += 2;
+                }
+                memcpy(schemes + used, value.at, n);
+                used += n;
+        }
+        if (used > 0)
+                event_strn(e, "proxy_challenge", schemes, used);
+}
+
+static void write_proxy(struct event *e, const struct dial_result *result)
+{
+        static _Thread_local struct head head;
+
+        event_int(e, "proxy_status", result->proxy_status);
+        if (head_parse_response(result->proxy_head, result->proxy_head_len, &head) == HEAD_OK)
+                event_strn(e, "proxy_reason", head.reason.at, head.reason.len);
+        write_challenges(e, result->proxy_head, result->proxy_head_len);
+        event_bool(e, "credentials", result->credentials);
+        if (result->stage != DIAL_DONE)
+                event_strn(e, "proxy_body", result->after, result->after_len < 2048 ? result->after_len : 2048);
+}
+
+void flow_event_upstream(const struct flow *flow, const struct dial_result *result)
+{
+        static const char *const stages[] = {"resolve", "connect", "proxy", NULL};
+        struct event_who who = flow_who(flow);
+        struct event e;
+        char literal[64];
+
+        event_begin(&e, EVENT_UPSTREAM, &who, flow->id);
+        event_str(&e, "via", flow->via != NULL ? flow->via->shown : "direct");
+        address_literal(&flow->address, literal);
+        event_str(&e, "host", flow->name != NULL ? flow->name : literal);
+        event_int(&e, "port", flow->port);
+        if (result->address[0] != '\0')
+                event_str(&e, "address", result->address);
+        event_str(&e, "result", result->stage == DIAL_DONE ? "connected" : "failed");
+        event_str(&e, "stage", stages[result->stage]);
+        if (result->stage != DIAL_DONE) {
+                event_str(&e, "errno", event_errno_name(result->error));
+                event_str(&e, "error", result->text);
+        }
+        if (result->proxy_status != 0)
+                write_proxy(&e, result);
+        event_ms(&e, "duration_ms", result->duration_us);
+        record_write(flow->relay->record, &e);
+}
+
+void flow_event_close(const struct flow *flow, const struct flow_end *end)
+{
+        struct event_who who = flow_who(flow);
+        struct event e;
+
+        event_begin(&e, EVENT_FLOW_CLOSE, &who, flow->id);
+        event_int(&e, "client_to_server",
+                  (int64_t)(flow->intercept != NULL ? intercept_client_bytes(flow->intercept) : flow->client.received));
+        event_int(&e, "server_to_client",
+                  (int64_t)(flow->intercept != NULL ? intercept_server_bytes(flow->intercept) : flow->server.received));
+        event_str(&e, "first", end->first);
+        event_str(&e, "how", end->how);
+        event_str(&e, "reason", end->reason);
+        if (end->error != 0)
+                event_str(&e, "errno", event_errno_name(end->error));
+        event_str(&e, "name", flow->name);
+        event_int(&e, "port", flow->port);
+        event_ms(&e, "duration_ms", loop_now_us(flow->relay->loop) - flow->started_us);
+        record_write(flow->relay->record, &e);
+}
