@@ -82,6 +82,7 @@ static int relay_with(struct options *o, struct way *way)
         char *socket = o->socket != NULL ? strdup(o->socket) : path_default_socket();
         struct record *record = NULL;
         int result, status = EXIT_FAILURE;
+        uint64_t start_ns = uv_hrtime();
 
         if (socket == NULL) {
                 fputs("tapline: no place for the control socket; name one with --socket\n", stderr);
@@ -94,7 +95,7 @@ static int relay_with(struct options *o, struct way *way)
                 record_echo(record, o->verbose);
                 run_record_start(record, o, way, NULL, NULL);
                 status = serve(o, way, record, socket);
-                run_record_end(record, NULL, 0, true);
+                run_record_end(record, NULL, (int64_t)((uv_hrtime() - start_ns) / 1000), true);
         }
         record_free(record);
         free(socket);

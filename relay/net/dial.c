@@ -356,18 +356,18 @@ static void ready(struct watch *w, uint32_t events)
 
         if (d->over)
                 return;
+        d->handles++; /* what follows may end the dial, and still looks at it */
         if (d->request == NULL) {
                 if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error != 0)
                         attempt_failed(d, error);
                 else if ((events & EPOLLOUT) != 0)
                         connected(d);
-                if (d->request == NULL)
-                        return;
         }
         if (!d->over && d->request_sent < d->request_len)
                 send_request(d);
-        if (!d->over)
+        if (!d->over && d->request != NULL)
                 read_answer(d);
+        release(d);
 }
 
 static void timed_out(uv_timer_t *timer)

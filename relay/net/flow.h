@@ -30,6 +30,7 @@ struct side {
         int fd;            /* owned; -1: not there */
         bool eof;          /* it will send no more */
         bool shut;         /* we have told it that we send no more */
+        bool unwanted;     /* the other side has ended and takes no more: read and drop */
         uint64_t received; /* bytes read from it */
         char *out;         /* owned: bytes to be written to it before anything else */
         size_t out_len, out_sent;

@@ -5,6 +5,7 @@
 #include "net/flow.h"
 #include "net/listener.h"
 #include "net/names.h"
+#include "net/pipe.h"
 #include "net/process.h"
 #include "net/tapped.h"
 #include "net/tunnel.h"

@@ -2,6 +2,7 @@
 #include "net/tunnel.h"
 #include "inspect/inspector.h"
 #include "net/explicit.h"
+#include "net/pipe.h"
 #include "net/process.h"
 
 #include <errno.h>
@@ -13,82 +14,17 @@
 #include <unistd.h>
 
 enum {
-        PIPE_SIZE = 1 << 20,  /* asked for; an unprivileged user's limit may give less */
-        POOL_MAX = 64,        /* empty pipes kept for the next burst */
         CHUNK = 65536,        /* copied at a time */
         BUDGET = 4 << 20,     /* bytes per direction and turn, so that others get theirs */
 };
 
-struct pipe_pair {
-        int read_end, write_end; /* owned */
-        size_t cap;
-        struct pipe_pair *next;
-};
-
-struct pipe_pool {
-        struct pipe_pair *free; /* owned */
-        size_t count;
-};
-
-struct pipe_pool *pipe_pool_new(void)
-{
-        return calloc(1, sizeof(struct pipe_pool));
-}
-
-static void pipe_free(struct pipe_pair *p)
-{
-        close(p->read_end);
-        close(p->write_end);
-        free(p);
-}
-
-void pipe_pool_free(struct pipe_pool *pool)
-{
-        while (pool != NULL && pool->free != NULL) {
-                struct pipe_pair *p = pool->free;
-
-                pool->free = p->next;
-                pipe_free(p);
-        }
-        free(pool);
-}
-
-static struct pipe_pair *pipe_take(struct pipe_pool *pool)
-{
-        struct pipe_pair *p = pool->free;
-        int ends[2], size;
-
-        if (p != NULL) {
-                pool->free = p->next;
-                pool->count--;
-                return p;
-        }
-        p = calloc(1, sizeof *p);
-        if (p == NULL || pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) {
-                free(p);
-                return NULL;
-        }
-        size = fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
-        *p = (struct pipe_pair){.read_end = ends[0], .write_end = ends[1]};
-        p->cap = size > 0 ? (size_t)size : 65536;
-        return p;
-}
-
 void tunnel_drop_pipe(struct side *side)
 {
-        struct pipe_pool *pool = side->flow->relay->pipes;
         struct pipe_pair *p = side->pipe;
 
-        if (p == NULL)
-                return;
         side->pipe = NULL;
-        if (side->piped > 0 || pool->count >= POOL_MAX) {
-                pipe_free(p);
-                return;
-        }
-        p->next = pool->free;
-        pool->free = p;
-        pool->count++;
+        if (p != NULL)
+                pipe_give(side->flow->relay->pipes, p, side->piped == 0 && !side->unwanted);
 }
 
 /* What one step of moving came to. */
@@ -227,6 +163,39 @@ static void pass_end(struct side *from, struct side *to)
         tunnel_drop_pipe(from);
 }
 
+/* A peer that has ended its own stream in order may refuse what still comes: that loses nothing of its
+ * answer. The sender is read on and dropped, for closing on unread bytes would send a reset, which may
+ * overtake the answer's end. Returns false if the failure is a real one. */
+static bool refuse_more(struct side *from, struct side *to)
+{
+        if (!to->eof)
+                return false;
+        from->unwanted = true;
+        free(to->out);
+        to->out = NULL;
+        to->out_len = to->out_sent = 0;
+        from->piped = 0;
+        to->shut = true;
+        return true;
+}
+
+static bool drop_unwanted(struct side *from)
+{
+        while (!from->eof) {
+                ssize_t n = recv(from->fd, NULL, BUDGET, MSG_TRUNC);
+
+                if (n < 0 && errno == EAGAIN)
+                        return true;
+                if (n < 0) {
+                        end_flow(from, READ_FAILED, errno);
+                        return false;
+                }
+                from->received += (size_t)n;
+                from->eof = n == 0;
+        }
+        return true;
+}
+
 /* Move one direction until it stops. Returns false if the flow is over. */
 static bool pump(struct side *from, struct side *to)
 {
@@ -239,6 +208,8 @@ static bool pump(struct side *from, struct side *to)
 
                 if (flushed == -EAGAIN)
                         return true;
+                if (flushed < 0 && refuse_more(from, to))
+                        break;
                 if (flushed < 0) {
                         end_flow(from, WRITE_FAILED, -flushed);
                         return false;
@@ -251,6 +222,10 @@ static bool pump(struct side *from, struct side *to)
                         return true;
                 result = flow->recorder != NULL ? move_copied(from, to, &moved) : move_spliced(from, to, &moved);
         }
+        if (result == WRITE_FAILED && refuse_more(from, to))
+                result = BLOCKED;
+        if (from->unwanted)
+                return drop_unwanted(from);
         if (result == READ_FAILED || result == WRITE_FAILED) {
                 end_flow(from, result, errno);
                 return false;

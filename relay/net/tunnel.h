@@ -12,7 +12,4 @@ void tunnel_drive(struct flow *flow, uint32_t events);
 /* Give a side's pipe back, or close it if bytes are left in it. */
 void tunnel_drop_pipe(struct side *side);
 
-struct pipe_pool *pipe_pool_new(void);
-void pipe_pool_free(struct pipe_pool *pool);
-
 #endif

@@ -42,13 +42,15 @@ class Case:
 
 @pytest.fixture(scope="module")
 def cases(make_sandbox, make_index, poetry):
-    with ThreadPoolExecutor(6) as pool:
-        def start(letter, how):
-            if letter in NEED_MOUNTS and user_module.mounts_problem():
-                return None
-            return pool.submit(Case(letter, how, make_sandbox(), make_index(), poetry).run)
+    pool = ThreadPoolExecutor(6)
 
-        yield {run: start(*run) for run in RUNS}
+    def start(letter, how):
+        if letter in NEED_MOUNTS and user_module.mounts_problem():
+            return None
+        return pool.submit(Case(letter, how, make_sandbox(), make_index(), poetry).run)
+
+    yield {run: start(*run) for run in RUNS}
+    pool.shutdown(cancel_futures=True)  # an interrupted session does not start the rest
 
 
 @pytest.fixture

@@ -1,0 +1,71 @@
+/* Pipes for splicing; see pipe.h. */
+#include "net/pipe.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+        PIPE_SIZE = 1 << 20, /* asked for; an unprivileged user's limit may give less (pipe(7)) */
+        POOL_MAX = 64,       /* empty pipes kept for the next burst */
+};
+
+struct pipe_pool {
+        struct pipe_pair *free; /* owned */
+        size_t count;
+};
+
+struct pipe_pool *pipe_pool_new(void)
+{
+        return calloc(1, sizeof(struct pipe_pool));
+}
+
+static void pipe_free(struct pipe_pair *p)
+{
+        close(p->read_end);
+        close(p->write_end);
+        free(p);
+}
+
+void pipe_pool_free(struct pipe_pool *pool)
+{
+        while (pool != NULL && pool->free != NULL) {
+                struct pipe_pair *p = pool->free;
+
+                pool->free = p->next;
+                pipe_free(p);
+        }
+        free(pool);
+}
+
+struct pipe_pair *pipe_take(struct pipe_pool *pool)
+{
+        struct pipe_pair *p = pool->free;
+        int ends[2], size;
+
+        if (p != NULL) {
+                pool->free = p->next;
+                pool->count--;
+                return p;
+        }
+        p = calloc(1, sizeof *p);
+        if (p == NULL || pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) {
+                free(p);
+                return NULL;
+        }
+        size = fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
+        *p = (struct pipe_pair){.read_end = ends[0], .write_end = ends[1]};
+        p->cap = size > 0 ? (size_t)size : 65536;
+        return p;
+}
+
+void pipe_give(struct pipe_pool *pool, struct pipe_pair *p, bool empty)
+{
+        if (!empty || pool->count >= POOL_MAX) {
+                pipe_free(p);
+                return;
+        }
+        p->next = pool->free;
+        pool->free = p;
+        pool->count++;
+}
