@@ -49,22 +49,25 @@ void control_close(int fd)
         sys(SYS_close, fd, 0, 0);
 }
 
-static int send_parts(int fd, enum wire_type type, struct wire_head *head, struct iovec *parts,
-                      size_t count)
+/* Complete, even if no relay is there to get it: the fallback needs time and thread too. */
+static void fill_head(struct wire_head *head, enum wire_type type, size_t len)
 {
-        struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
         struct timespec now;
-        long result;
 
         clock_gettime(CLOCK_REALTIME, &now);
         head->magic = WIRE_MAGIC;
         head->version = WIRE_VERSION;
         head->type = (uint8_t)type;
-        head->len = 0;
-        for (size_t i = 0; i < count; i++)
-                head->len += (uint32_t)parts[i].iov_len;
+        head->len = (uint32_t)len;
         head->tid = (int32_t)sys(SYS_gettid, 0, 0, 0);
         head->time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int send_parts(int fd, struct iovec *parts, size_t count)
+{
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+        long result;
+
         do
                 result = sys(SYS_sendmsg, fd, &message, MSG_NOSIGNAL);
         while (result == -EINTR);
@@ -75,7 +78,8 @@ int control_send(int fd, enum wire_type type, struct wire_head *head, size_t len
 {
         struct iovec part = {.iov_base = head, .iov_len = len};
 
-        return send_parts(fd, type, head, &part, 1);
+        fill_head(head, type, len);
+        return send_parts(fd, &part, 1);
 }
 
 int control_verdict(int fd, struct wire_verdict *verdict, int timeout_ms)
@@ -101,11 +105,13 @@ int control_report2(enum wire_type type, struct wire_head *head, size_t len, con
 {
         struct iovec parts[2] = {{.iov_base = head, .iov_len = len},
                                  {.iov_base = (void *)more, .iov_len = more_len}};
-        int fd = control_open(), result;
+        int fd, result;
 
+        fill_head(head, type, len + more_len);
+        fd = control_open();
         if (fd < 0)
                 return fd;
-        result = send_parts(fd, type, head, parts, more_len != 0 ? 2 : 1);
+        result = send_parts(fd, parts, more_len != 0 ? 2 : 1);
         control_close(fd);
         return result;
 }

@@ -35,23 +35,41 @@ static void put_number(struct line *l, unsigned long value, int width)
         put(l, digits + at);
 }
 
-/* A JSON string; what is not plain ASCII goes as \u00XX, so the line is valid whatever the bytes. */
-static void put_string(struct line *l, const char *s)
+/* Length of a UTF-8 sequence, 0 if s does not begin one. */
+static size_t sequence_len(const unsigned char *s)
+{
+        size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+
+        for (size_t i = 1; i < n; i++)
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+        return n;
+}
+
+static void put_escaped(struct line *l, unsigned char c)
 {
         static const char hex[] = "0123456789abcdef";
-        char one[7] = "\\u00";
+
+        put(l, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15], '\0'});
+}
+
+/* A JSON string; what is not UTF-8 becomes U+FFFD, so the line is valid whatever the bytes. */
+static void put_string(struct line *l, const char *text)
+{
+        const unsigned char *s = (const unsigned char *)text;
 
         put(l, "\"");
-        for (; *s != '\0' && l->len < sizeof l->text - 256; s++) {
-                unsigned char c = (unsigned char)*s;
+        while (*s != '\0' && l->len < sizeof l->text - 256) {
+                size_t n = sequence_len(s);
 
-                if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-                        put(l, (char[]){(char)c, '\0'});
-                        continue;
-                }
-                one[4] = hex[c >> 4];
-                one[5] = hex[c & 15];
-                put(l, one);
+                if (n == 0)
+                        put(l, "\\ufffd");
+                else if (n == 1 && (*s < 0x20 || *s == 0x7f || *s == '"' || *s == '\\'))
+                        put_escaped(l, *s);
+                else
+                        for (size_t i = 0; i < n; i++)
+                                put(l, (char[]){(char)s[i], '\0'});
+                s += n != 0 ? n : 1;
         }
         put(l, "\"");
 }

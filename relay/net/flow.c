@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -32,6 +33,8 @@ static void side_ready(struct watch *w, uint32_t events)
 {
         struct side *side = (struct side *)((char *)w - offsetof(struct side, watch));
 
+        if ((events & (EPOLLRDHUP | EPOLLERR)) == EPOLLRDHUP)
+                side->fin_seen = true;
         tunnel_drive(side->flow, events);
 }
 

@@ -30,6 +30,7 @@ struct side {
         int fd;            /* owned; -1: not there */
         bool eof;          /* it will send no more */
         bool shut;         /* we have told it that we send no more */
+        bool fin_seen;     /* its FIN has come, read or not: a reset after it cuts nothing off */
         bool unwanted;     /* the other side has ended and takes no more: read and drop */
         uint64_t received; /* bytes read from it */
         char *out;         /* owned: bytes to be written to it before anything else */

@@ -168,7 +168,7 @@ static void pass_end(struct side *from, struct side *to)
  * overtake the answer's end. Returns false if the failure is a real one. */
 static bool refuse_more(struct side *from, struct side *to)
 {
-        if (!to->eof)
+        if (!to->fin_seen)
                 return false;
         from->unwanted = true;
         free(to->out);
@@ -419,7 +419,8 @@ static bool died(struct flow *flow, uint32_t events)
                 int error = 0;
                 socklen_t len = sizeof error;
 
-                if (sides[i]->fd < 0 || getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error == 0)
+                if (sides[i]->fd < 0 || getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error == 0 ||
+                    refuse_more(sides[1 - i], sides[i]))
                         continue;
                 end_flow(sides[i], READ_FAILED, error);
                 return true;

@@ -173,7 +173,7 @@ class Sandbox:
 
     def __init__(self, root, user, program=None):
         """root: a directory to be made. program: a callable that gives the staged tapline."""
-        self.user, self.root, self._program = user, Path(root), program
+        self.user, self.root, self.program = user, Path(root), program
         self.home, self.tmp, self.work, self.records = (
             user.make_dir(self.root / name) for name in ("home", "tmp", "work", "records"))
 
@@ -209,7 +209,7 @@ class Sandbox:
     def tapline_argv(self, argv, options=(), inspect=False, record=None):
         record = record or self.records / f"{next(self._numbers)}.jsonl"
         inspected = ["--inspect"] if inspect else []
-        return [self._program(), "run", "--bypass", "none", "--record", record, *inspected, *options, "--", *argv], record
+        return [self.program(), "run", "--bypass", "none", "--record", record, *inspected, *options, "--", *argv], record
 
     def tapline(self, argv, options=(), inspect=False, env=None, cwd=None, mounts=None, timeout=60):
         """Run argv under tapline to its end; check everything that holds for any run."""
@@ -238,7 +238,7 @@ class Sandbox:
         return done
 
     def _read_report(self, done):
-        asked = self.run([self._program(), "report", "--format", "json", done.record], timeout=30)
+        asked = self.run([self.program(), "report", "--format", "json", done.record], timeout=30)
         assert asked.returncode in (0, 1), f"tapline report failed\n{asked}\n{done}"
         done.report, done.report_status = json.loads(asked.stdout), asked.returncode
 

@@ -270,3 +270,17 @@ def test_the_record_tells_the_way_of_a_tunnel(relay):
     [close] = relay.of("flow.close", flow=connect["flow"])
     assert (close["client_to_server"], close["server_to_client"]) == (5, 5)
     assert (close["first"], close["how"]) == ("client", "eof")
+
+
+def test_a_complete_answer_survives_a_client_that_still_writes(sandbox):
+    """The server answers, closes, and meets the client's further bytes with a reset. Its answer had ended
+    in order by then, and the relay used to throw away what the client had not read of it."""
+    data = pattern(3 * MIB)
+    with Relay(sandbox) as relay, RawServer(lambda connection: connection.sendall(data)) as server, \
+            relay.tunnel(target_of(server)) as client:
+        time.sleep(0.3)  # the answer fills the client's buffers; the server has closed
+        for _ in range(5):
+            client.sendall(b"more")
+            time.sleep(0.05)
+        client.settimeout(10)
+        assert receive_all(client) == data
