@@ -20,7 +20,7 @@ class Relay:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.record = sandbox.records / f"relay-{self.port}.jsonl"
-        self.program = sandbox._program()
+        self.program = sandbox.program()
         self.events = None
 
     def __enter__(self):
