@@ -45,6 +45,16 @@ void address_from_socket(const struct sockaddr *from, struct wire_addr *out)
         }
 }
 
+bool address_from_literal(const char *text, uint16_t port, struct wire_addr *out)
+{
+        memset(out, 0, sizeof *out);
+        out->port = port;
+        out->family = inet_pton(AF_INET, text, out->bytes) == 1    ? AF_INET
+                      : inet_pton(AF_INET6, text, out->bytes) == 1 ? AF_INET6
+                                                                   : 0;
+        return out->family != 0;
+}
+
 void address_literal(const struct wire_addr *from, char *out)
 {
         if (inet_ntop(from->family, from->bytes, out, 64) == NULL)

@@ -432,9 +432,15 @@ static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *list
 static void resolve(struct dial *d, const char *host, uint16_t port)
 {
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+        struct wire_addr literal;
         char service[8];
         int result;
 
+        if (address_from_literal(host, port, &literal)) {
+                address_to_socket(&literal, &d->addresses[d->count++]);
+                next_address(d);
+                return;
+        }
         snprintf(service, sizeof service, "%u", port);
         d->lookup.data = d;
         d->handles++;
