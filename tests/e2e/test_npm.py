@@ -1,4 +1,6 @@
 """npm under tapline. Its TLS is static inside node, so only inspection sees its requests."""
+import shutil
+import subprocess
 import pytest
 
 import projects
@@ -13,6 +15,12 @@ def env(sandbox, index):
 def _installed(sandbox):
     return sorted(str(p.parent.relative_to(sandbox.work / "node_modules"))
                   for p in (sandbox.work / "node_modules").glob("**/package.json"))
+
+
+def _has_shared_tls():
+    """Debian's Node is linked to the shared libssl, which the tap sees; Node's own builds are not."""
+    node = shutil.which("node", path="/usr/local/bin:/usr/bin:/bin")
+    return "libssl" in subprocess.run(["ldd", node], capture_output=True, text=True, check=True).stdout
 
 
 WANTED = ["@wood/ash", "elm-js", "grove-js", "moss-js", "oak-js", "stone-js"]
@@ -32,7 +40,10 @@ def test_install_not_inspected(sandbox, index, npm, env):
     done.assert_worked()
     assert _installed(sandbox) == WANTED
     assert done.of("upstream", result="connected", port=index.port), "the connections are recorded"
-    assert done.of("http.request") == [], "tapline does not claim to have seen what it cannot"
+    if _has_shared_tls():
+        done.assert_recorded(index)
+    else:
+        assert done.of("http.request") == [], "tapline does not claim to have seen what it cannot"
 
 
 @pytest.mark.parametrize("inspect", [False, True], ids=["tap", "inspect"])
