@@ -25,6 +25,7 @@ enum wire_type {
         WIRE_LOOKUP,    /* getaddrinfo() returned: struct wire_lookup, name, then addresses */
         WIRE_FILE,      /* a file call failed: struct wire_file, path NUL [path2 NUL] */
         WIRE_TAP,       /* bytes that begin an HTTP head: struct wire_tap, then the bytes */
+        WIRE_UNCOVERED, /* a program is started without the library: struct wire_uncovered, path NUL */
 };
 
 struct wire_head {
@@ -121,6 +122,24 @@ struct wire_tap {
         uint32_t total_len; /* length of the whole read or write; the packet may hold less */
         uint64_t tls;       /* identifies the TLS object within the process */
         /* plaintext bytes */
+};
+
+/* Why the library will not be in a program that is about to be started. */
+enum wire_uncovered_reason {
+        WIRE_COVERED = 0,  /* it will be, as far as can be told: never sent */
+        WIRE_STATIC,       /* no dynamic linker */
+        WIRE_SETUID,       /* secure-execution mode, ld.so(8) */
+        WIRE_SETGID,
+        WIRE_CAPABILITIES,
+        WIRE_FOREIGN,      /* another architecture or another libc's linker */
+        WIRE_REASON_COUNT,
+};
+
+struct wire_uncovered {
+        struct wire_head head;
+        uint8_t reason; /* enum wire_uncovered_reason */
+        uint8_t reserved[7];
+        /* absolute path NUL */
 };
 
 #endif

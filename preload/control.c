@@ -29,7 +29,7 @@ int control_open(void)
 {
         long fd, result;
 
-        if (!config.ready)
+        if (!config.reachable)
                 return -ENOTCONN;
         fd = sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
         if (fd < 0)

@@ -26,6 +26,11 @@ const struct option_def option_table[] = {
         {"bypass", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(bypass), false,
          "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the list is "
          "the word none (default: loopback)"},
+        {"only", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(only), true,
+         "watch only these programs: names separated by commas, * and ? stand for other characters; their "
+         "children are reached through those that are left alone"},
+        {"except", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(except), true,
+         "leave these programs alone; the list is that of --only"},
         {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
          "write the record here (run: default a new file in the state directory; relay: none)"},
         {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,

@@ -19,6 +19,7 @@ size_t message_min_len(unsigned type)
                 [WIRE_JOIN] = sizeof(struct wire_join),   [WIRE_PEER] = sizeof(struct wire_join),
                 [WIRE_LOOKUP] = sizeof(struct wire_lookup), [WIRE_FILE] = sizeof(struct wire_file),
                 [WIRE_TAP] = sizeof(struct wire_tap),
+                [WIRE_UNCOVERED] = sizeof(struct wire_uncovered),
         };
 
         return type < sizeof lens / sizeof *lens && lens[type] != 0 ? lens[type] : SIZE_MAX;
@@ -76,10 +77,13 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         char literal[64];
         struct flow *flow;
 
-        if ((dial->to.family != AF_INET && dial->to.family != AF_INET6) || is_own_listener(relay, &dial->to) ||
-            relay->draining)
+        if ((dial->to.family != AF_INET && dial->to.family != AF_INET6) || is_own_listener(relay, &dial->to))
                 return NULL;
         name = name_table_find(relay->names, pid, &dial->to);
+        if (relay->draining) {
+                write_connect(relay, &who, 0, dial, name, "the command has ended");
+                return NULL;
+        }
         dial_literal(&dial->to, literal);
         if (host_list_match(o->bypass, name, literal, dial->to.port)) {
                 write_connect(relay, &who, 0, dial, name, "on the bypass list");
@@ -238,6 +242,31 @@ static void report_file(struct relay *relay, pid_t pid, const struct wire_file *
         record_write(relay->record, &e);
 }
 
+const char *message_uncovered_reason(unsigned reason)
+{
+        static const char *const words[WIRE_REASON_COUNT] = {
+                [WIRE_STATIC] = "static", [WIRE_SETUID] = "setuid",   [WIRE_SETGID] = "setgid",
+                [WIRE_CAPABILITIES] = "capabilities", [WIRE_FOREIGN] = "foreign",
+        };
+
+        return reason < WIRE_REASON_COUNT ? words[reason] : NULL;
+}
+
+static void report_uncovered(struct relay *relay, pid_t pid, const struct wire_uncovered *uncovered, size_t len)
+{
+        const char *at = (const char *)(uncovered + 1), *target = next_string(&at, (const char *)uncovered + len);
+        const char *reason = message_uncovered_reason(uncovered->reason);
+        struct event_who who = {pid, uncovered->head.tid, process_table_exe(relay->processes, pid)};
+        struct event e;
+
+        if (target == NULL || reason == NULL)
+                return;
+        event_begin_at(&e, EVENT_PROCESS_UNCOVERED, &who, 0, uncovered->head.time_ns);
+        event_str(&e, "target", target);
+        event_str(&e, "reason", reason);
+        record_write(relay->record, &e);
+}
+
 void message_report(struct relay *relay, pid_t pid, const void *packet, size_t len)
 {
         const struct wire_head *head = packet;
@@ -254,6 +283,9 @@ void message_report(struct relay *relay, pid_t pid, const void *packet, size_t l
                 return;
         case WIRE_TAP:
                 tapped_message(relay, pid, packet, len);
+                return;
+        case WIRE_UNCOVERED:
+                report_uncovered(relay, pid, packet, len);
                 return;
         case WIRE_DIAL:
         case WIRE_JOIN:
