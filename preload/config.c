@@ -14,7 +14,7 @@
 #include <sys/auxv.h>
 
 struct config config;
-_Atomic unsigned short config_relay_port;
+_Atomic unsigned short config_relay_port, config_hold_port;
 
 /* Append text to a path in a fixed buffer. Returns false if it does not fit. */
 static bool append(char *path, size_t cap, const char *text)
@@ -61,6 +61,7 @@ static void read_environment(void)
 {
         const char *path = getenv(TAPLINE_ENV_SOCKET), *record = getenv(TAPLINE_ENV_RECORD);
         const char *bypass = getenv(TAPLINE_ENV_BYPASS), *tap = getenv(TAPLINE_ENV_TAP);
+        const char *quic = getenv(TAPLINE_ENV_QUIC);
         size_t cap = sizeof config.relay.sun_path;
 
         config.relay.sun_family = AF_UNIX;
@@ -72,6 +73,7 @@ static void read_environment(void)
         if (record != NULL && record[0] == '/' && strlen(record) < sizeof config.record)
                 memcpy(config.record, record, strlen(record) + 1);
         config.redirect_loopback = bypass != NULL && strcmp(bypass, "none") == 0;
+        config.refuse_quic = quic != NULL && strcmp(quic, "refuse") == 0;
         config.tap = tap == NULL || strcmp(tap, "0") != 0;
         config.only = exec_env_saved(TAPLINE_ENV_ONLY);
         config.except = exec_env_saved(TAPLINE_ENV_EXCEPT);

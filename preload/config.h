@@ -14,6 +14,7 @@ struct config {
         bool reachable;         /* a relay may be there */
         bool told_socket;       /* TAPLINE_SOCKET was set, rather than the default path */
         bool redirect_loopback; /* TAPLINE_BYPASS=none */
+        bool refuse_quic;       /* TAPLINE_QUIC=refuse */
         bool tap;
         struct sockaddr_un relay; /* control socket; sun_path "" if there is none */
         const char *only, *except; /* names of programs, tapline_program.h; NULL for none */
@@ -22,8 +23,8 @@ struct config {
 
 extern struct config config;
 
-/* The relay's loopback port, host order, as last told by a verdict; 0: not known. Only a hint that
+/* The relay's loopback ports, host order, as last told by a verdict; 0: not known. Only a hint that
  * saves a question: the relay confirms every answer that hangs on it. */
-extern _Atomic unsigned short config_relay_port;
+extern _Atomic unsigned short config_relay_port, config_hold_port;
 
 #endif

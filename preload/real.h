@@ -10,6 +10,9 @@
 /* One line per function; REAL(name) then has its declared type. */
 #define REAL_FUNCTIONS(X)                                                                          \
         X(connect) X(getpeername) X(getsockopt) X(getaddrinfo)                                     \
+        X(send) X(sendto) X(sendmsg) X(sendmmsg)                                                   \
+        X(read) X(__read_chk) X(readv) X(recv) X(__recv_chk) X(recvfrom) X(__recvfrom_chk) X(recvmsg) \
+        X(gethostbyname) X(gethostbyname2) X(gethostbyname_r) X(gethostbyname2_r)                  \
         X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64)                                \
         X(__open_2) X(__open64_2) X(__openat_2) X(__openat64_2)                                    \
         X(fopen) X(fopen64) X(freopen) X(freopen64)                                                \

@@ -25,6 +25,7 @@ struct options {
         char *output;
         char **listen; /* NULL-terminated, or NULL */
         char *drain;   /* seconds */
+        char *quic; /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
         bool quiet, verbose, help;
         enum inspect_mode inspect_mode; /* from inspect, checked */

@@ -172,6 +172,7 @@ static int prepare_environment(struct run *r)
         childenv_set(r->env, TAPLINE_ENV_SOCKET, r->socket);
         childenv_set(r->env, TAPLINE_ENV_BYPASS, r->way.bypass_none ? "none" : "loopback");
         childenv_set(r->env, TAPLINE_ENV_RECORD, r->record_path);
+        childenv_set(r->env, TAPLINE_ENV_QUIC, r->options.quic != NULL ? r->options.quic : "pass");
         childenv_set(r->env, OPTIONS_ENV_INSIDE, "1");
         if (r->options.only != NULL)
                 childenv_set(r->env, TAPLINE_ENV_ONLY, r->options.only);

@@ -35,7 +35,7 @@ static void count_event(struct summary *s, const json_t *event)
 {
         int64_t folded = event_get_int(event, "count", 0);
 
-        s->connections += event_is(event, "connect");
+        s->connections += event_is(event, "connect") && !event_field_is(event, "kind", "udp");
         s->requests += event_is(event, "http.request");
         s->responses_ok += is_status(event, 200, 399);
         s->network_failures += is_failed_lookup(event) || is_failed_upstream(event);

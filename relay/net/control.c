@@ -1,5 +1,6 @@
 /* The control socket; see control.h. */
 #include "net/control.h"
+#include "net/hold.h"
 #include "net/message.h"
 #include "net/process.h"
 
@@ -17,13 +18,14 @@
 enum {
         BACKLOG = 4096,
         BATCH = 256,
-        PENDING_MS = 200, /* after that a blocking connect() is told that it will take longer */
+        PENDING_MS = 5, /* after that a blocking connect() is told that it will take longer: then it can be interrupted */
 };
 
 struct control {
         struct watch watch; /* its fd is owned */
         struct relay *relay;
         char *path; /* owned: unlinked at the end */
+        unsigned silent; /* clients that have yet to send their first message */
 };
 
 struct control_client {
@@ -33,7 +35,8 @@ struct control_client {
         struct control_client *prev, *next;
         struct flow *flow; /* borrowed: dialled for it, not joined yet */
         pid_t pid;
-        bool closed;
+        bool closed, silent, by_v6;
+        struct deferred answer; /* the first verdict, once the dial has begun */
         uv_timer_t *pending; /* owned; closes itself */
 };
 
@@ -49,10 +52,18 @@ static void stop_pending(struct control_client *c)
         c->pending = NULL;
 }
 
+static void has_spoken(struct control_client *c)
+{
+        if (c->silent)
+                c->relay->control->silent--;
+        c->silent = false;
+}
+
 static void client_close(struct control_client *c)
 {
         if (c->closed)
                 return;
+        has_spoken(c);
         stop_pending(c);
         loop_remove(c->relay->loop, &c->watch);
         close(c->fd);
@@ -75,16 +86,18 @@ static void send_verdict(struct control_client *c, struct wire_verdict *verdict)
                                            .type = WIRE_VERDICT,
                                            .len = sizeof *verdict};
         verdict->port = c->relay->private_port;
+        verdict->hold_port = hold_port(c->relay->hold, c->by_v6);
         /* A client that is gone needs no verdict; its own end of file is on the way. */
         if (send(c->fd, verdict, sizeof *verdict, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
                 return;
 }
 
-void control_send_verdict(struct control_client *client, const struct flow *flow)
+void control_send_verdict(struct control_client *client, struct flow *flow)
 {
         struct wire_verdict verdict;
 
         stop_pending(client);
+        flow->told = true;
         flow_verdict(flow, &verdict);
         send_verdict(client, &verdict);
 }
@@ -109,11 +122,27 @@ static void start_pending(struct control_client *c)
         uv_timer_start(c->pending, pending_reached, PENDING_MS, 0);
 }
 
+/* The dial has begun: what the kernel refuses at once (no route, for one) is known already. */
+static void first_answer(struct deferred *d)
+{
+        struct control_client *c = (struct control_client *)((char *)d - offsetof(struct control_client, answer));
+
+        if (c->closed || c->flow == NULL || c->flow->told)
+                return;
+        if (!c->flow->nonblock) {
+                start_pending(c);
+                return;
+        }
+        flow_expect_join(c->flow, true);
+        control_send_verdict(c, c->flow);
+}
+
 static void handle_dial(struct control_client *c, const struct wire_dial *dial)
 {
-        struct flow *flow = message_dial(c->relay, c->pid, dial);
+        struct flow *flow = c->flow == NULL ? message_dial(c->relay, c->pid, dial) : NULL;
         struct wire_verdict verdict = {.state = WIRE_STATE_DIRECT};
 
+        c->by_v6 = (dial->flags & WIRE_DIAL_V6) != 0;
         if (flow == NULL) {
                 send_verdict(c, &verdict);
                 client_close(c);
@@ -121,12 +150,20 @@ static void handle_dial(struct control_client *c, const struct wire_dial *dial)
         }
         c->flow = flow;
         flow->control = c;
-        if (!flow->nonblock) {
-                start_pending(c);
-                return;
-        }
-        flow_expect_join(flow, true);
-        control_send_verdict(c, flow);
+        c->answer.run = first_answer;
+        loop_defer(c->relay->loop, &c->answer);
+}
+
+/* The program waited for an answer in vain, and connects by itself. */
+static void handle_passed(struct control_client *c, const void *packet, size_t len)
+{
+        struct flow *flow = c->flow;
+
+        client_close(c);
+        if (flow != NULL)
+                flow_abort(flow, &(struct flow_end){"client", "error", "went out directly: the relay did not answer in time", 0});
+        else
+                message_report(c->relay, c->pid, packet, len);
 }
 
 static void handle_join(struct control_client *c, const struct wire_join *join)
@@ -167,6 +204,9 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
         case WIRE_PEER:
                 handle_peer(c, packet);
                 return;
+        case WIRE_PASSED:
+                handle_passed(c, packet, len);
+                return;
         case WIRE_HELLO:
         case WIRE_LOOKUP:
         case WIRE_FILE:
@@ -203,6 +243,7 @@ static void client_read(struct control_client *c)
                         handle_end(c);
                         return;
                 }
+                has_spoken(c);
                 dispatch(c, packet, (size_t)n);
         }
 }
@@ -236,6 +277,8 @@ static void accepted(struct relay *relay, int fd)
         }
         c->relay = relay;
         c->fd = fd;
+        c->silent = true;
+        relay->control->silent++;
         c->watch = (struct watch){.ready = client_ready, .fd = -1};
         DL_APPEND(relay->control_clients, c);
         client_read(c); /* most have sent already */
@@ -246,6 +289,19 @@ static void accepted(struct relay *relay, int fd)
                 client_close(c);
 }
 
+/* A thread's messages come on a connection each and must be handled in its order: those that were accepted
+ * before their message had come have it by the time the next one connects. */
+static void hear_silent(struct control *control)
+{
+        struct control_client *c;
+
+        if (control->silent == 0)
+                return;
+        DL_FOREACH(control->relay->control_clients, c)
+                if (c->silent && !c->closed)
+                        client_read(c);
+}
+
 static bool accept_some(struct control *control)
 {
         for (int i = 0; i < BATCH; i++) {
@@ -253,6 +309,7 @@ static bool accept_some(struct control *control)
 
                 if (fd < 0)
                         return false;
+                hear_silent(control);
                 accepted(control->relay, fd);
         }
         return true;
@@ -319,7 +376,7 @@ void control_sweep(struct relay *relay)
         struct control_client *c, *next;
 
         DL_FOREACH_SAFE(relay->control_clients, c, next) {
-                if (!c->closed)
+                if (!c->closed || c->answer.queued)
                         continue;
                 DL_DELETE(relay->control_clients, c);
                 free(c);
@@ -334,8 +391,10 @@ void control_close(struct relay *relay)
 
         if (control == NULL)
                 return;
-        DL_FOREACH(relay->control_clients, c)
+        DL_FOREACH(relay->control_clients, c) {
                 client_close(c);
+                c->answer.queued = false; /* the loop runs no more */
+        }
         control_sweep(relay);
         fd = control->watch.fd;
         loop_remove(relay->loop, &control->watch);

@@ -2,7 +2,9 @@
 #include "net/flow.h"
 #include "net/control.h"
 #include "net/head.h"
+#include "net/held.h"
 #include "net/names.h"
+#include "net/past.h"
 #include "net/process.h"
 #include "net/reply.h"
 #include "net/tunnel.h"
@@ -17,53 +19,14 @@
 
 enum {
         JOIN_MS = 10000, /* a program that was told to join does so at once, or has died */
-        PAST_MAX = 1024, /* failed verdicts remembered for getsockopt(SO_ERROR) */
 };
 
-/* A failed flow's errno, by the client's port, until the port is used again. */
-struct past {
-        struct port_key key;
-        int error;
-        struct wire_addr peer;
-        UT_hash_handle hh;
-};
-
-static void past_forget(struct relay *relay, struct port_key key)
+struct port_key flow_key(const struct wire_addr *client)
 {
-        struct past *p;
+        struct port_key key = {.family = client->family, .port = client->port};
 
-        HASH_FIND(hh, relay->pasts, &key, sizeof key, p);
-        if (p == NULL)
-                return;
-        HASH_DEL(relay->pasts, p);
-        free(p);
-}
-
-static void past_remember(const struct flow *flow)
-{
-        struct relay *relay = flow->relay;
-        struct past *p = calloc(1, sizeof *p);
-
-        if (p == NULL)
-                return;
-        past_forget(relay, flow->key);
-        if (HASH_COUNT(relay->pasts) >= PAST_MAX)
-                past_forget(relay, relay->pasts->key);
-        p->key = flow->key;
-        p->error = flow->verdict_error;
-        p->peer = flow->address;
-        HASH_ADD(hh, relay->pasts, key, sizeof p->key, p);
-}
-
-int flow_past_verdict(struct relay *relay, struct port_key key, struct wire_addr *peer)
-{
-        struct past *p;
-
-        HASH_FIND(hh, relay->pasts, &key, sizeof key, p);
-        if (p == NULL)
-                return 0;
-        *peer = p->peer;
-        return p->error;
+        memcpy(key.bytes, client->bytes, sizeof key.bytes);
+        return key;
 }
 
 static void run_again(struct deferred *d)
@@ -144,7 +107,6 @@ void flow_set_key(struct flow *flow, struct port_key key)
         if (old != NULL)
                 unkey(old); /* its client's port is in use again: it is gone */
         unkey(flow);
-        past_forget(flow->relay, key);
         flow->key = key;
         flow->keyed = true;
         HASH_ADD(hh, flow->relay->by_port, key, sizeof flow->key, flow);
@@ -169,6 +131,8 @@ static void limit_reached(uv_timer_t *timer)
 
         if (flow->state == FLOW_HEAD)
                 reply_head_timeout(flow);
+        else if (flow->held && flow->client.fd < 0)
+                held_check(flow);
         else
                 flow_abort(flow, &(struct flow_end){"client", "error", "the program did not come to the relay", 0});
 }
@@ -358,7 +322,9 @@ static void redirected_dialled(struct flow *flow)
                 flow_expect_join(flow, true);
                 control_send_verdict(flow->control, flow);
         }
-        if (flow->client.fd >= 0)
+        if (flow->held)
+                held_answer(flow);
+        else if (flow->client.fd >= 0)
                 flow_start(flow);
         else
                 flow_limit(flow, JOIN_MS);
@@ -371,15 +337,18 @@ static void redirected_failed(struct flow *flow, const struct dial_result *resul
         struct flow_end end = {"relay", "refused", reasons[result->stage], result->error};
 
         flow->verdict_error = result->error;
-        if (flow->control != NULL && !flow->nonblock) {
+        if (flow->control != NULL && (!flow->nonblock || !flow->told)) {
                 control_send_verdict(flow->control, flow);
                 flow_close(flow, &end);
-        } else if (flow->client.fd >= 0) {
-                flow_abort(flow, &end);
-        } else {
-                flow->state = FLOW_JOINING; /* the padded descriptor is still on its way: it gets the reset */
-                flow_limit(flow, JOIN_MS);
+                return;
         }
+        flow->state = FLOW_JOINING;
+        if (flow->held)
+                held_answer(flow);
+        else if (flow->client.fd >= 0)
+                flow_abort(flow, &end);
+        else
+                flow_limit(flow, JOIN_MS); /* the descriptor is still on its way: it gets the reset */
 }
 
 static void dialled(void *ctx, struct dial_result *result)
@@ -412,6 +381,7 @@ void flow_dial(struct flow *flow, bool plain, const char *authorization)
                                        .address = flow->address.family != 0 ? &flow->address : NULL,
                                        .port = flow->port,
                                        .via = flow->via,
+                                       .manner = flow->manner,
                                        .plain = plain,
                                        .authorization = authorization};
 
@@ -491,8 +461,8 @@ void flow_close(struct flow *flow, const struct flow_end *end)
                 recorder_finish(flow->recorder, finish_reason(end));
         if (flow->kind != FLOW_HTTP || flow->name != NULL || flow->address.family != 0)
                 write_close(flow, end);
-        if (flow->verdict_error != 0 && flow->keyed)
-                past_remember(flow);
+        if (flow->cookie != 0)
+                past_add(flow);
         flow->state = FLOW_CLOSED;
         flow_expect_join(flow, false);
         unkey(flow);
@@ -513,12 +483,6 @@ void flow_abort(struct flow *flow, const struct flow_end *end)
         side_abort(&flow->client);
         side_abort(&flow->server);
         flow_close(flow, end);
-}
-
-void flow_forget_past(struct relay *relay)
-{
-        while (relay->pasts != NULL)
-                past_forget(relay, relay->pasts->key);
 }
 
 void flow_sweep(struct relay *relay)
