@@ -45,20 +45,36 @@ static bool is_saved(const char *name, size_t len)
         return false;
 }
 
-static void save(const char *name, size_t len)
+static void save(const char *entry, size_t name_len)
 {
-        const char *entry = NULL;
-        size_t size;
+        size_t size = strlen(entry) + 1;
 
-        for (char **e = environ; e != NULL && *e != NULL && entry == NULL; e++)
-                if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
-                        entry = *e;
-        size = entry != NULL && !is_saved(name, len) ? strlen(entry) + 1 : 0;
-        if (size == 0 || size > sizeof texts - texts_len || saved_count == SAVED_MAX)
+        if (size > sizeof texts - texts_len || saved_count == SAVED_MAX ||
+            is_saved(entry, name_len))
                 return;
         memcpy(texts + texts_len, entry, size);
-        saved[saved_count++] = (struct saved){texts + texts_len, len + 1};
+        saved[saved_count++] = (struct saved){texts + texts_len, name_len + 1};
         texts_len += size;
+}
+
+/* All with our prefix, those too that stand for options: a tapline that is started inside reads
+ * them. */
+static void save_own(void)
+{
+        for (char **e = environ; e != NULL && *e != NULL; e++) {
+                const char *end = starts(*e, TAPLINE_ENV_PREFIX) ? strchr(*e, '=') : NULL;
+
+                if (end != NULL)
+                        save(*e, (size_t)(end - *e));
+        }
+        own_count = saved_count;
+}
+
+static void save_named(const char *name, size_t len)
+{
+        for (char **e = environ; e != NULL && *e != NULL; e++)
+                if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+                        save(*e, len);
 }
 
 static void save_kept(const char *list)
@@ -68,7 +84,7 @@ static void save_kept(const char *list)
                 size_t len = end != NULL ? (size_t)(end - list) : strlen(list);
 
                 if (len > 0)
-                        save(list, len);
+                        save_named(list, len);
                 list = end != NULL ? end + 1 : NULL;
         }
 }
@@ -104,14 +120,8 @@ static void find_library(void)
 
 void exec_env_save(void)
 {
-        static const char *const names[] = {
-                TAPLINE_ENV_SOCKET, TAPLINE_ENV_BYPASS, TAPLINE_ENV_RECORD, TAPLINE_ENV_TAP,
-                TAPLINE_ENV_ONLY,   TAPLINE_ENV_EXCEPT, TAPLINE_ENV_KEEP,   TAPLINE_ENV_INSIDE};
-
         find_library();
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-                save(names[i], strlen(names[i]));
-        own_count = saved_count;
+        save_own();
         save_kept(exec_env_saved(TAPLINE_ENV_KEEP));
 }
 
