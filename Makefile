@@ -31,11 +31,14 @@ PRELOAD_LD  := -shared -Wl,-z,relro,-z,now,-z,defs,--version-script=preload/expo
 
 RELAY_SRC   := $(sort $(wildcard relay/*/*.c))
 PRELOAD_SRC := $(sort $(wildcard preload/*.c))
+# include/tapline_program.h: what both halves ask of a program before it is started.
+SHARED_SRC  := preload/program.c preload/choose.c
 UNIT_SRC    := $(sort $(wildcard tests/unit/test_*.c))
 CLIENT_SRC  := $(sort $(wildcard tests/clients/*.c))
 
 RELAY_OBJ   := $(RELAY_SRC:%.c=$B/%.o)
 PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
+SHARED_OBJ  := $(SHARED_SRC:%.c=$B/%.o)
 MAIN_OBJ    := $B/relay/cli/main.o
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
@@ -69,7 +72,7 @@ $(PRELOAD_OBJ): $B/%.o: %.c $B/flags | $B/deps
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(PRELOAD_CPP) $(CFLAGS) $(PRELOAD_C) -c -o $@ $<
 
-$B/tapline: $(RELAY_OBJ)
+$B/tapline: $(RELAY_OBJ) $(SHARED_OBJ)
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(RELAY_LD) -o $@ $^ $(RELAY_LIBS)
 
 $B/libtapline.so: $(PRELOAD_OBJ) preload/exports.map
@@ -80,7 +83,7 @@ $B/catalogue.conf: contrib/catalogue.conf
 	@mkdir -p $B
 	cp $< $@
 
-$B/librelay.a: $(filter-out $(MAIN_OBJ),$(RELAY_OBJ))
+$B/librelay.a: $(filter-out $(MAIN_OBJ),$(RELAY_OBJ)) $(SHARED_OBJ)
 	rm -f $@ && ar rcs $@ $^
 
 $(UNIT_BIN): $B/unit/%: tests/unit/%.c $B/librelay.a

@@ -22,9 +22,11 @@ enum wire_type {
         WIRE_JOIN,      /* the descriptor is now connected to the relay: struct wire_join */
         WIRE_VERDICT,   /* from the relay: struct wire_verdict */
         WIRE_PEER,      /* who is behind this source port? struct wire_join; answered by VERDICT */
-        WIRE_LOOKUP,    /* getaddrinfo() returned: struct wire_lookup, name, then addresses */
+        WIRE_LOOKUP,    /* a name was looked up: struct wire_lookup, name, then addresses */
         WIRE_FILE,      /* a file call failed: struct wire_file, path NUL [path2 NUL] */
         WIRE_TAP,       /* bytes that begin an HTTP head: struct wire_tap, then the bytes */
+        WIRE_UNCOVERED, /* a program is started without the library: struct wire_uncovered, path NUL */
+        WIRE_PASSED = 32, /* this went by without the relay: struct wire_passed */
 };
 
 struct wire_head {
@@ -52,23 +54,43 @@ struct wire_hello {
 };
 
 enum wire_dial_flags {
-        WIRE_DIAL_NONBLOCK = 1, /* answer at once with a port; the program waits by polling */
-        WIRE_DIAL_V6 = 2,       /* the descriptor is AF_INET6 and V6ONLY: it can reach ::1 only */
-        WIRE_DIAL_RETRY = 4,    /* an earlier relay was stalled or gone for this process */
+        WIRE_DIAL_NONBLOCK = 1, /* the program waits by polling, or with its next connect() */
+        WIRE_DIAL_V6 = 2,       /* the descriptor reaches the relay on ::1, not on 127.0.0.1 */
 };
 
 struct wire_dial {
         struct wire_head head;
         struct wire_addr to;
-        uint32_t flags; /* enum wire_dial_flags */
-        int32_t fd;
+        struct wire_addr local; /* what the descriptor is bound to; all zero: nothing */
+        uint64_t cookie;        /* the socket's, SO_COOKIE of socket(7) */
+        uint32_t flags;         /* enum wire_dial_flags */
+        int32_t syn_count;      /* TCP_SYNCNT of tcp(7), 0: the system's */
+        uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT, 0: the system's */
+        uint32_t reserved;
 };
 
+/* Where a descriptor is, seen from the relay. In JOIN, `held` says that it knocks at hold_port and waits
+ * there for the relay to let it in or to refuse it. */
 struct wire_join {
         struct wire_head head;
-        uint16_t family; /* of the descriptor's local address as the relay sees it */
-        uint16_t port;   /* its source port, host order */
-        uint32_t padding_len; /* bytes the relay must discard first, once the upstream is there */
+        struct wire_addr local; /* its own address and port */
+        uint64_t cookie;
+        uint32_t held;
+        uint32_t reserved;
+};
+
+enum wire_passed_reason {
+        WIRE_PASSED_STALLED = 1, /* the relay did not answer in time */
+        WIRE_PASSED_DEVICE,      /* bound to a network device, which does not lead to the relay */
+        WIRE_PASSED_UDP,         /* a datagram socket */
+        WIRE_PASSED_QUIC,        /* the same, and refused: quic = "refuse" */
+};
+
+struct wire_passed {
+        struct wire_head head;
+        struct wire_addr to;
+        uint32_t reason; /* enum wire_passed_reason */
+        uint32_t flags;  /* enum wire_dial_flags */
 };
 
 enum wire_verdict_state {
@@ -83,6 +105,8 @@ struct wire_verdict {
         struct wire_head head;
         uint16_t state; /* enum wire_verdict_state */
         uint16_t port;  /* the relay's listener on loopback, host order */
+        uint16_t hold_port; /* where a descriptor waits for the upstream; 0: nowhere, use port */
+        uint16_t reserved;
         int32_t error;  /* errno as connect(2) would have it, or 0 */
         struct wire_addr peer; /* original destination */
 };
@@ -114,13 +138,31 @@ struct wire_file {
 
 struct wire_tap {
         struct wire_head head;
-        uint16_t family; /* local address of the descriptor below TLS; 0: none known */
-        uint16_t port;
-        uint8_t from_server; /* 1: read by the program */
+        struct wire_addr local; /* of the descriptor below TLS; family 0: not known */
+        uint8_t from_server;    /* 1: read by the program */
         uint8_t reserved[3];
         uint32_t total_len; /* length of the whole read or write; the packet may hold less */
         uint64_t tls;       /* identifies the TLS object within the process */
+        uint64_t cookie;    /* of the descriptor's socket; 0: not known */
         /* plaintext bytes */
+};
+
+/* Why the library will not be in a program that is about to be started. */
+enum wire_uncovered_reason {
+        WIRE_COVERED = 0,  /* it will be, as far as can be told: never sent */
+        WIRE_STATIC,       /* no dynamic linker */
+        WIRE_SETUID,       /* secure-execution mode, ld.so(8) */
+        WIRE_SETGID,
+        WIRE_CAPABILITIES,
+        WIRE_FOREIGN,      /* another architecture or another libc's linker */
+        WIRE_REASON_COUNT,
+};
+
+struct wire_uncovered {
+        struct wire_head head;
+        uint8_t reason; /* enum wire_uncovered_reason */
+        uint8_t reserved[7];
+        /* absolute path NUL */
 };
 
 #endif

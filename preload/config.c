@@ -1,15 +1,20 @@
 /* Reads the environment when the library is loaded and says hello to the relay. See config.h. */
 #include "config.h"
 #include "control.h"
+#include "exec_env.h"
+#include "real.h"
 #include "sys.h"
 #include "tapline_names.h"
+#include "tapline_program.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 struct config config;
-_Atomic unsigned short config_relay_port;
+_Atomic unsigned short config_relay_port, config_hold_port;
 
 /* Append text to a path in a fixed buffer. Returns false if it does not fit. */
 static bool append(char *path, size_t cap, const char *text)
@@ -56,6 +61,7 @@ static void read_environment(void)
 {
         const char *path = getenv(TAPLINE_ENV_SOCKET), *record = getenv(TAPLINE_ENV_RECORD);
         const char *bypass = getenv(TAPLINE_ENV_BYPASS), *tap = getenv(TAPLINE_ENV_TAP);
+        const char *quic = getenv(TAPLINE_ENV_QUIC);
         size_t cap = sizeof config.relay.sun_path;
 
         config.relay.sun_family = AF_UNIX;
@@ -67,8 +73,23 @@ static void read_environment(void)
         if (record != NULL && record[0] == '/' && strlen(record) < sizeof config.record)
                 memcpy(config.record, record, strlen(record) + 1);
         config.redirect_loopback = bypass != NULL && strcmp(bypass, "none") == 0;
+        config.refuse_quic = quic != NULL && strcmp(quic, "refuse") == 0;
         config.tap = tap == NULL || strcmp(tap, "0") != 0;
-        config.ready = config.relay.sun_path[0] != '\0';
+        config.only = exec_env_saved(TAPLINE_ENV_ONLY);
+        config.except = exec_env_saved(TAPLINE_ENV_EXCEPT);
+        config.reachable = config.relay.sun_path[0] != '\0';
+}
+
+/* A script goes by its own name too: the kernel keeps it (AT_EXECFN), its interpreter is the exe. */
+static bool is_chosen(const char *argv0)
+{
+        char exe[PATH_MAX] = "";
+        const char *names[] = {argv0, (const char *)getauxval(AT_EXECFN), exe};
+
+        if (config.only == NULL && config.except == NULL)
+                return true;
+        sys(SYS_readlink, "/proc/self/exe", exe, sizeof exe - 1);
+        return program_is_chosen(config.only, config.except, names, sizeof names / sizeof *names);
 }
 
 /* Pack exe and arguments behind the struct, as many as fit. Returns the packet's length. */
@@ -105,7 +126,11 @@ __attribute__((constructor)) static void start(int argc, char **argv)
 {
         int saved = errno;
 
+        exec_env_save();
         read_environment();
+        config.ready = config.reachable && is_chosen(argc > 0 ? argv[0] : NULL);
+        config.tap = config.tap && config.ready;
+        real_resolve_exec();
         if (config.ready)
                 say_hello(argc, argv);
         errno = saved;

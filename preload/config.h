@@ -1,5 +1,6 @@
 /* What the library was told: read once from the environment by the constructor, then read-only.
- * Until then, and in a process without a relay's address, every hook is the real call. */
+ * Until then, and in a process that is not ready, every hook is the real call; those of exec and
+ * spawn are at work in every process, so that its children are reached. */
 #ifndef PRELOAD_CONFIG_H
 #define PRELOAD_CONFIG_H
 
@@ -9,18 +10,21 @@
 #include <sys/un.h>
 
 struct config {
-        bool ready;
+        bool ready;             /* a relay may be there, and this program is one to be watched */
+        bool reachable;         /* a relay may be there */
         bool told_socket;       /* TAPLINE_SOCKET was set, rather than the default path */
         bool redirect_loopback; /* TAPLINE_BYPASS=none */
+        bool refuse_quic;       /* TAPLINE_QUIC=refuse */
         bool tap;
         struct sockaddr_un relay; /* control socket; sun_path "" if there is none */
+        const char *only, *except; /* names of programs, tapline_program.h; NULL for none */
         char record[256];         /* where to write when the relay is gone; "" for none */
 };
 
 extern struct config config;
 
-/* The relay's loopback port, host order, as last told by a verdict; 0: not known. Only a hint that
+/* The relay's loopback ports, host order, as last told by a verdict; 0: not known. Only a hint that
  * saves a question: the relay confirms every answer that hangs on it. */
-extern _Atomic unsigned short config_relay_port;
+extern _Atomic unsigned short config_relay_port, config_hold_port;
 
 #endif

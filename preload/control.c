@@ -29,7 +29,7 @@ int control_open(void)
 {
         long fd, result;
 
-        if (!config.ready)
+        if (!config.reachable)
                 return -ENOTCONN;
         fd = sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
         if (fd < 0)
@@ -97,7 +97,31 @@ int control_verdict(int fd, struct wire_verdict *verdict, int timeout_ms)
                 return -EPROTO;
         if (verdict->port != 0)
                 atomic_store_explicit(&config_relay_port, verdict->port, memory_order_relaxed);
+        if (verdict->hold_port != 0)
+                atomic_store_explicit(&config_hold_port, verdict->hold_port, memory_order_relaxed);
         return 0;
+}
+
+static _Atomic int64_t stalled_until_ms;
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void control_stalled(void)
+{
+        atomic_store_explicit(&stalled_until_ms, now_ms() + CONTROL_AGAIN_MS, memory_order_relaxed);
+}
+
+bool control_is_stalled(void)
+{
+        int64_t until = atomic_load_explicit(&stalled_until_ms, memory_order_relaxed);
+
+        return until != 0 && now_ms() < until;
 }
 
 int control_report2(enum wire_type type, struct wire_head *head, size_t len, const void *more,

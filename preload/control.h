@@ -27,8 +27,15 @@ int control_report(enum wire_type type, struct wire_head *head, size_t len);
 int control_report2(enum wire_type type, struct wire_head *head, size_t len, const void *more,
                     size_t more_len);
 
+/* The relay was silent for too long: do without it for a while, so that an event loop is held up once and
+ * not at every connection. */
+void control_stalled(void);
+bool control_is_stalled(void);
+
 enum {
         CONTROL_STALL_MS = 1000, /* a relay silent for longer is stalled: go on without it */
+        CONTROL_EVENT_MS = 250,  /* the same, where the program does not expect to wait */
+        CONTROL_AGAIN_MS = 1000, /* how long to do without a stalled relay */
 };
 
 #endif

@@ -1,7 +1,9 @@
 /* Writing to an open file, error path only: a full disk, an exceeded quota, a broken device. The
- * descriptor's path is looked up after the failure; sockets and pipes have none and are skipped. */
+ * descriptor's path is looked up after the failure; pipes have none and are skipped, and sockets fail as
+ * those of send.c do. */
 #include "files.h"
 #include "real.h"
+#include "redirect.h"
 
 #include <errno.h>
 #include <sys/sendfile.h>
@@ -10,7 +12,9 @@
 
 static inline ssize_t wrote(ssize_t n, const char *name, int fd)
 {
-        if (__builtin_expect(n < 0, 0))
+        if (__builtin_expect(n < 0, 0) && errno == ECONNRESET)
+                redirect_failed(fd);
+        else if (__builtin_expect(n < 0, 0))
                 files_failed_fd(name, fd, WIRE_INTENT_WRITE);
         return n;
 }

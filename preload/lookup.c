@@ -1,5 +1,5 @@
-/* getaddrinfo(3): the real call, its answer unchanged, and a message that tells the relay which
- * name belongs to which addresses. */
+/* getaddrinfo(3) and the gethostbyname(3) family: the real call, its answer unchanged, and a message that
+ * tells the relay which name belongs to which addresses. */
 #include "config.h"
 #include "control.h"
 #include "real.h"
@@ -33,65 +33,166 @@ static bool copy_address(const struct addrinfo *info, struct wire_addr *out)
         return true;
 }
 
-/* Pack the distinct addresses of a list behind the name. Returns the bytes used. */
-static size_t pack_addresses(const struct addrinfo *list, char *at, uint16_t *count)
+/* Add an address behind those that are there, unless it is one of them. */
+static void add_address(struct lookup_packet *packet, const struct wire_addr *address)
 {
-        struct wire_addr address;
-        char *start = at;
+        char *start = packet->rest + packet->lookup.name_len, *at = start;
+        size_t count = packet->lookup.address_count;
 
-        for (; list != NULL && *count < ADDRESSES_MAX; list = list->ai_next) {
-                bool seen = false;
-
-                if (!copy_address(list, &address))
-                        continue;
-                for (char *p = start; p < at && !seen; p += sizeof address)
-                        seen = memcmp(p, &address, sizeof address) == 0;
-                if (seen)
-                        continue;
-                memcpy(at, &address, sizeof address);
-                at += sizeof address;
-                ++*count;
-        }
-        return (size_t)(at - start);
+        for (size_t i = 0; i < count; i++, at += sizeof *address)
+                if (memcmp(at, address, sizeof *address) == 0)
+                        return;
+        if (count == ADDRESSES_MAX)
+                return;
+        memcpy(at, address, sizeof *address);
+        packet->lookup.address_count++;
 }
 
-static void report(const char *name, const struct addrinfo *list, int result, int error, long us)
+static void add_list(struct lookup_packet *packet, const struct addrinfo *list)
 {
-        struct lookup_packet packet;
-        size_t len = strnlen(name, NI_MAXHOST - 1);
+        struct wire_addr address;
 
-        memset(&packet.lookup, 0, sizeof packet.lookup);
-        packet.lookup.result = result;
-        packet.lookup.error = result == EAI_SYSTEM ? error : 0;
-        packet.lookup.duration_us = (uint32_t)us;
-        packet.lookup.name_len = (uint16_t)len;
-        memcpy(packet.rest, name, len);
-        len += pack_addresses(list, packet.rest + len,
-                              &packet.lookup.address_count);
-        control_report(WIRE_LOOKUP, &packet.lookup.head, offsetof(struct lookup_packet, rest) + len);
+        for (; list != NULL; list = list->ai_next)
+                if (copy_address(list, &address))
+                        add_address(packet, &address);
+}
+
+static void add_host(struct lookup_packet *packet, const struct hostent *host)
+{
+        struct wire_addr address = {.family = AF_UNSPEC};
+
+        if (host == NULL || host->h_length > (int)sizeof address.bytes)
+                return;
+        address.family = (uint16_t)host->h_addrtype;
+        for (char **at = host->h_addr_list; *at != NULL; at++) {
+                memcpy(address.bytes, *at, (size_t)host->h_length);
+                add_address(packet, &address);
+        }
+}
+
+static void begin(struct lookup_packet *packet, const char *name)
+{
+        memset(&packet->lookup, 0, sizeof packet->lookup);
+        packet->lookup.name_len = (uint16_t)strnlen(name, NI_MAXHOST - 1);
+        memcpy(packet->rest, name, packet->lookup.name_len);
+}
+
+static int64_t now_us(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void report(struct lookup_packet *packet, int result, int error, int64_t start_us)
+{
+        size_t rest_len = packet->lookup.name_len + packet->lookup.address_count * sizeof(struct wire_addr);
+
+        packet->lookup.result = result;
+        packet->lookup.error = result == EAI_SYSTEM ? error : 0;
+        packet->lookup.duration_us = (uint32_t)(now_us() - start_us);
+        control_report(WIRE_LOOKUP, &packet->lookup.head, offsetof(struct lookup_packet, rest) + rest_len);
 }
 
 /* An address literal is no lookup: nothing is asked of anybody. */
-static bool is_literal(const char *name, const struct addrinfo *hints)
+static bool is_literal(const char *name)
 {
-        return strchr(name, ':') != NULL || name[strspn(name, "0123456789.")] == '\0' ||
-               (hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0);
+        return strchr(name, ':') != NULL || name[strspn(name, "0123456789.")] == '\0';
+}
+
+static bool is_lookup(const char *name)
+{
+        return config.ready && name != NULL && !is_literal(name);
 }
 
 EXPORT int getaddrinfo(const char *restrict name, const char *restrict service,
                        const struct addrinfo *restrict hints, struct addrinfo **restrict list)
 {
-        struct timespec start, end;
+        struct lookup_packet packet;
         int result, saved;
+        int64_t start_us;
 
-        if (!config.ready || name == NULL || is_literal(name, hints))
+        if (!is_lookup(name) || (hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0))
                 return REAL(getaddrinfo)(name, service, hints, list);
-        clock_gettime(CLOCK_MONOTONIC, &start);
+        start_us = now_us();
         result = REAL(getaddrinfo)(name, service, hints, list);
         saved = errno;
-        clock_gettime(CLOCK_MONOTONIC, &end);
-        report(name, result == 0 ? *list : NULL, result, saved,
-               (end.tv_sec - start.tv_sec) * 1000000 + (end.tv_nsec - start.tv_nsec) / 1000);
+        begin(&packet, name);
+        add_list(&packet, result == 0 ? *list : NULL);
+        report(&packet, result, saved, start_us);
         errno = saved;
+        return result;
+}
+
+/* The other family's errors, told as getaddrinfo's. */
+static int eai_of(int error)
+{
+        switch (error) {
+        case HOST_NOT_FOUND:
+                return EAI_NONAME;
+        case TRY_AGAIN:
+                return EAI_AGAIN;
+        case NO_DATA:
+                return EAI_NODATA;
+        case NETDB_INTERNAL:
+                return EAI_SYSTEM;
+        default:
+                return EAI_FAIL;
+        }
+}
+
+static void report_host(const char *name, const struct hostent *host, int host_error, int64_t start_us)
+{
+        struct lookup_packet packet;
+        int saved = errno;
+
+        begin(&packet, name);
+        add_host(&packet, host);
+        report(&packet, host != NULL ? 0 : eai_of(host_error), saved, start_us);
+        errno = saved;
+}
+
+EXPORT struct hostent *gethostbyname(const char *name)
+{
+        int64_t start_us = now_us();
+        struct hostent *host = REAL(gethostbyname)(name);
+
+        if (is_lookup(name))
+                report_host(name, host, h_errno, start_us);
+        return host;
+}
+
+EXPORT struct hostent *gethostbyname2(const char *name, int family)
+{
+        int64_t start_us = now_us();
+        struct hostent *host = REAL(gethostbyname2)(name, family);
+
+        if (is_lookup(name))
+                report_host(name, host, h_errno, start_us);
+        return host;
+}
+
+/* ERANGE asks for a larger buffer: the answer comes with the next call. */
+EXPORT int gethostbyname_r(const char *restrict name, struct hostent *restrict own, char *restrict buffer,
+                           size_t cap, struct hostent **restrict host, int *restrict host_error)
+{
+        int64_t start_us = now_us();
+        int result = REAL(gethostbyname_r)(name, own, buffer, cap, host, host_error);
+
+        if (is_lookup(name) && result != ERANGE)
+                report_host(name, *host, *host_error, start_us);
+        return result;
+}
+
+EXPORT int gethostbyname2_r(const char *restrict name, int family, struct hostent *restrict own,
+                            char *restrict buffer, size_t cap, struct hostent **restrict host,
+                            int *restrict host_error)
+{
+        int64_t start_us = now_us();
+        int result = REAL(gethostbyname2_r)(name, family, own, buffer, cap, host, host_error);
+
+        if (is_lookup(name) && result != ERANGE)
+                report_host(name, *host, *host_error, start_us);
         return result;
 }

@@ -32,3 +32,11 @@ void *real_resolve(enum real_id id)
         errno = saved;
         return function;
 }
+
+void real_resolve_exec(void)
+{
+        static const enum real_id ids[] = {REAL_execve, REAL_execvpe, REAL_fexecve};
+
+        for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+                real_resolve(ids[i]);
+}

@@ -9,34 +9,32 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-enum redirect { PASS, REDIRECT, JOINED };
+enum redirect { PASS, REDIRECT };
 
 struct plan {
-        struct wire_addr to;
-        int family;    /* of the descriptor: AF_INET or AF_INET6 */
-        bool v6only;   /* it can reach ::1 only */
-        bool nonblock;
+        struct wire_addr to, local; /* local: what it is bound to, or all zero */
+        uint64_t cookie;
+        int family; /* of the descriptor: AF_INET or AF_INET6 */
+        bool by_v6; /* it can reach ::1 only */
+        bool nonblock; /* the descriptor's flag */
+        bool waits;    /* the call is to wait: not nonblock, and not told otherwise */
 };
 
-/* REDIRECT: go to the relay, *plan is filled in. JOINED: the descriptor is connected to the relay
- * already. PASS: none of our business. errno may change. */
+/* REDIRECT: go to the relay, *plan is filled in. PASS: the kernel's answer is the right one. */
 enum redirect redirect_plan(int fd, const struct sockaddr *to, socklen_t len, struct plan *plan);
 
 /* connect(2) by way of the relay: returns and sets errno as the real call would for plan->to. */
 int redirect_connect(int fd, const struct plan *plan, const struct sockaddr *to, socklen_t len);
 
-/* A second connect() on a descriptor that is joined: EALREADY, 0, EISCONN or the failure. */
-int redirect_again(int fd, const struct sockaddr *to, socklen_t len);
+/* What went wrong in truth: the relay can refuse a descriptor that waits for it only with a reset. Given the
+ * errno that the kernel reported for fd, returns the upstream's. Asks only on ECONNRESET. */
+int redirect_true_error(int fd, int error);
 
-/* Ask the relay about a descriptor. peer is the kernel's answer to getpeername, or NULL if there is
- * none. Returns true if the descriptor belongs to a flow; *verdict then tells its state and original
- * destination. Cheap (no message) for descriptors that do not lead to the relay. */
-bool redirect_query(int fd, const struct sockaddr *peer, struct wire_verdict *verdict);
+/* A call on fd has failed: put errno right. */
+__attribute__((cold, noinline)) void redirect_failed(int fd);
 
-/* The connection has come through: take back what held writability down. */
-void redirect_settled(int fd);
-
-/* The mark that held-back descriptors bear in TCP_NOTSENT_LOWAT. */
-enum { REDIRECT_LOWAT = 1 };
+/* The original destination of a descriptor that is connected to peer. Returns false if peer is not the
+ * relay; cheap (no message) where it cannot be. */
+bool redirect_peer(int fd, const struct sockaddr *peer, socklen_t len, struct wire_addr *out);
 
 #endif

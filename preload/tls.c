@@ -7,13 +7,12 @@
 #include "config.h"
 #include "control.h"
 #include "real.h"
-#include "sys.h"
+#include "socket.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <link.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* OpenSSL's types, by their names in its headers; we have none of those here. */
 typedef struct ssl_st SSL;
@@ -141,15 +140,11 @@ static size_t head_len(const char *data, size_t len)
 static void tap(SSL *ssl, int (*get_fd)(const SSL *), const char *data, size_t len, bool from_server)
 {
         struct wire_tap message = {.from_server = from_server, .total_len = (uint32_t)len};
-        struct sockaddr_storage local;
-        socklen_t local_len = sizeof local;
         int saved = errno, fd = get_fd != NULL ? get_fd(ssl) : -1;
 
         message.tls = (uintptr_t)ssl;
-        if (fd >= 0 && sys(SYS_getsockname, fd, &local, &local_len) == 0) {
-                message.port = ntohs(((struct sockaddr_in *)&local)->sin_port);
-                message.family = (uint16_t)local.ss_family;
-        }
+        if (fd >= 0 && socket_local(fd, &message.local))
+                message.cookie = socket_cookie(fd);
         control_report2(WIRE_TAP, &message.head, sizeof message, data, head_len(data, len));
         errno = saved;
 }

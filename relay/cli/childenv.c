@@ -1,5 +1,6 @@
 /* The environment of the command; see childenv.h. */
 #include "cli/childenv.h"
+#include "tapline_names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,23 +81,73 @@ void childenv_set(void *ctx, const char *name, const char *value)
         env->list[i] = entry;
 }
 
-void childenv_preload(struct childenv *env, const char *library)
+void childenv_set_kept(void *ctx, const char *name, const char *value)
 {
-        const char *old = get(env, "LD_PRELOAD");
-        char *value;
+        struct childenv *env = ctx;
+        const char *names = get(env, TAPLINE_ENV_KEEP);
+        char *longer;
 
-        if (old == NULL || old[0] == '\0') {
-                childenv_set(env, "LD_PRELOAD", library);
-                return;
-        }
-        if (strstr(old, library) != NULL)
-                return;
-        if (asprintf(&value, "%s:%s", library, old) < 0) {
+        childenv_set(env, name, value);
+        if (asprintf(&longer, "%s%s%s", names != NULL ? names : "", names != NULL ? ":" : "", name) < 0) {
                 env->failed = true;
                 return;
         }
-        childenv_set(env, "LD_PRELOAD", value);
+        childenv_set(env, TAPLINE_ENV_KEEP, longer);
+        free(longer);
+}
+
+/* Is this item of LD_PRELOAD a library of ours, of whatever build? */
+static bool is_library(const char *item)
+{
+        const char *slash = strrchr(item, '/');
+
+        return strcmp(slash != NULL ? slash + 1 : item, TAPLINE_LIB_NAME) == 0;
+}
+
+static void unset(struct childenv *env, const char *name)
+{
+        size_t i = find(env, name);
+
+        if (i == env->count)
+                return;
+        free(env->list[i]);
+        memmove(env->list + i, env->list + i + 1, (env->count - i) * sizeof *env->list);
+        env->count--;
+}
+
+/* Set LD_PRELOAD to first, which may be NULL, and what it has but for libraries of ours. */
+static void set_preload(struct childenv *env, const char *first)
+{
+        const char *old = get(env, "LD_PRELOAD");
+        char *rest = strdup(old != NULL ? old : ""), *at = rest, *item;
+        char *value = rest != NULL ? malloc((first != NULL ? strlen(first) : 0) + strlen(rest) + 2) : NULL;
+        char *end;
+
+        if (value == NULL) {
+                free(rest);
+                env->failed = true;
+                return;
+        }
+        end = stpcpy(value, first != NULL ? first : "");
+        while ((item = strsep(&at, ": ")) != NULL)
+                if (*item != '\0' && !is_library(item))
+                        end = stpcpy(end != value ? stpcpy(end, ":") : end, item);
+        if (*value != '\0')
+                childenv_set(env, "LD_PRELOAD", value);
+        else
+                unset(env, "LD_PRELOAD");
         free(value);
+        free(rest);
+}
+
+void childenv_preload(struct childenv *env, const char *library)
+{
+        set_preload(env, library);
+}
+
+void childenv_withhold(struct childenv *env)
+{
+        set_preload(env, NULL);
 }
 
 void childenv_take_over_proxies(struct childenv *env, uint16_t port)

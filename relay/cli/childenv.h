@@ -14,8 +14,14 @@ void childenv_free(struct childenv *env);
 /* Set or replace; ctx is the childenv (the shape of trust_export's callback). */
 void childenv_set(void *ctx, const char *name, const char *value);
 
+/* The same for a variable that the library is to put back where a program has cleaned its environment. */
+void childenv_set_kept(void *ctx, const char *name, const char *value);
+
 /* Put library before what LD_PRELOAD has already, once. */
 void childenv_preload(struct childenv *env, const char *library);
+
+/* Take it away again, for a command whose linker cannot load it. */
+void childenv_withhold(struct childenv *env);
 
 /* Where a proxy variable is set, let it lead to the relay's port. */
 void childenv_take_over_proxies(struct childenv *env, uint16_t port);

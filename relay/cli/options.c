@@ -26,6 +26,14 @@ const struct option_def option_table[] = {
         {"bypass", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(bypass), false,
          "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the list is "
          "the word none (default: loopback)"},
+        {"only", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(only), true,
+         "watch only these programs: names separated by commas, * and ? stand for other characters; their "
+         "children are reached through those that are left alone"},
+        {"except", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(except), true,
+         "leave these programs alone; the list is that of --only"},
+        {"quic", 0, "pass|refuse", NULL, FOR_RUN, OPTION_STRING, AT(quic), true,
+         "what becomes of UDP to port 443: pass records it, refuse also lets it fail, so that programs fall back "
+         "to TCP, which is seen (default: pass)"},
         {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
          "write the record here (run: default a new file in the state directory; relay: none)"},
         {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
@@ -244,6 +252,14 @@ static int check_drain(struct options *o)
         return 0;
 }
 
+static int check_quic(const struct options *o)
+{
+        if (o->quic == NULL || strcmp(o->quic, "pass") == 0 || strcmp(o->quic, "refuse") == 0)
+                return 0;
+        fprintf(stderr, "tapline: quic: '%s' is not one of pass, refuse\n", o->quic);
+        return -1;
+}
+
 static int check_format(const struct options *o)
 {
         if (o->format == NULL || strcmp(o->format, "text") == 0 || strcmp(o->format, "json") == 0)
@@ -261,7 +277,7 @@ int options_read(struct options *o, unsigned command, int argc, char **argv, int
                 return 0;
         if (read_environment(o, command) < 0 || tapline_config_read(o, command) < 0)
                 return -1;
-        return check_inspect(o) < 0 || check_drain(o) < 0 || check_format(o) < 0 ? -1 : 0;
+        return check_inspect(o) < 0 || check_drain(o) < 0 || check_quic(o) < 0 || check_format(o) < 0 ? -1 : 0;
 }
 
 void options_free(struct options *o)

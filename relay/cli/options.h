@@ -3,6 +3,8 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
+#include "tapline_names.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,6 +27,8 @@ struct options {
         char *output;
         char **listen; /* NULL-terminated, or NULL */
         char *drain;   /* seconds */
+        char *quic; /* "pass" or "refuse" */
+        char *only, *except; /* names of programs, as tapline_program.h has them */
         bool quiet, verbose, help;
         enum inspect_mode inspect_mode; /* from inspect, checked */
         int drain_ms;                   /* from drain, checked */
@@ -45,6 +49,6 @@ void options_help(unsigned command);
 
 /* "1" in this variable: the environment was made by `tapline run`, so what it says of records and sockets
  * was not meant for a second tapline inside it. */
-#define OPTIONS_ENV_INSIDE "TAPLINE_INSIDE"
+#define OPTIONS_ENV_INSIDE TAPLINE_ENV_INSIDE
 
 #endif

@@ -10,6 +10,7 @@
 #include "explain/explain.h"
 #include "inspect/inspector.h"
 #include "tapline_names.h"
+#include "tapline_program.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -134,7 +135,7 @@ static int prepare_inspection(struct run *r)
                                      r->options.inspect_mode == INSPECT_ALWAYS ? INSPECTOR_ALWAYS : INSPECTOR_AUTO);
         if (r->inspector == NULL)
                 return complain("prepare", "inspection", errno);
-        result = trust_export(r->trust, ca_certificate(r->ca), r->dir, childenv_set, r->env);
+        result = trust_export(r->trust, ca_certificate(r->ca), r->dir, childenv_set_kept, r->env);
         return result < 0 ? complain("write certificates to", r->dir, -result) : 0;
 }
 
@@ -171,8 +172,14 @@ static int prepare_environment(struct run *r)
         childenv_set(r->env, TAPLINE_ENV_SOCKET, r->socket);
         childenv_set(r->env, TAPLINE_ENV_BYPASS, r->way.bypass_none ? "none" : "loopback");
         childenv_set(r->env, TAPLINE_ENV_RECORD, r->record_path);
+        childenv_set(r->env, TAPLINE_ENV_QUIC, r->options.quic != NULL ? r->options.quic : "pass");
         childenv_set(r->env, OPTIONS_ENV_INSIDE, "1");
-        if (r->way.taken_over)
+        if (r->options.only != NULL)
+                childenv_set(r->env, TAPLINE_ENV_ONLY, r->options.only);
+        if (r->options.except != NULL)
+                childenv_set(r->env, TAPLINE_ENV_EXCEPT, r->options.except);
+        /* The variables lead all programs to us, those too that are to be left alone. */
+        if (r->way.taken_over && r->options.only == NULL && r->options.except == NULL)
                 childenv_take_over_proxies(r->env, r->relay.port);
         return childenv_is_whole(r->env) ? 0 : complain("make", "the command's environment", ENOMEM);
 }
@@ -220,13 +227,31 @@ static int64_t now_us(void)
         return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* What the library does for the command's children, done for the command itself. */
+static void look_at(struct run *r, char **command)
+{
+        struct program found;
+
+        program_search(command[0], &found);
+        if (found.reason == WIRE_FOREIGN)
+                childenv_withhold(r->env);
+        if (found.reason == WIRE_COVERED ||
+            !program_is_chosen(r->options.only, r->options.except, (const char *[]){command[0], found.path}, 2))
+                return;
+        run_record_uncovered(r->record, &found);
+        record_flush(r->record);
+}
+
 static int run_command(struct run *r, char **command)
 {
         int64_t start = now_us();
         struct outcome outcome;
-        int result = supervise_command(command, childenv_list(r->env), &outcome);
-        bool relay_ok = relay_child_stop(&r->relay, r->options.drain_ms);
+        bool relay_ok;
+        int result;
 
+        look_at(r, command);
+        result = supervise_command(command, childenv_list(r->env), &outcome);
+        relay_ok = relay_child_stop(&r->relay, r->options.drain_ms);
         if (result < 0) {
                 complain("start", command[0], -result);
                 return EXIT_OWN_FAILURE;

@@ -1,5 +1,6 @@
-/* run.start, run.end and findings; see run_record.h. */
+/* The supervisor's own events; see run_record.h. */
 #include "cli/run_record.h"
+#include "net/message.h"
 #include "record/mask.h"
 #include "tapline_version.h"
 
@@ -108,6 +109,16 @@ void run_record_start(struct record *rec, const struct options *o, const struct 
         event_str(&e, "upstream_from", way->https != NULL ? way->from : NULL);
         event_str(&e, "inspect", modes[o->inspect_mode]);
         write_environment(&e, catalogue);
+        record_write(rec, &e);
+}
+
+void run_record_uncovered(struct record *rec, const struct program *command)
+{
+        struct event e;
+
+        event_begin(&e, EVENT_PROCESS_UNCOVERED, NULL, 0);
+        event_str(&e, "target", command->path);
+        event_str(&e, "reason", message_uncovered_reason(command->reason));
         record_write(rec, &e);
 }
 

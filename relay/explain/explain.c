@@ -35,11 +35,10 @@ static void count_event(struct summary *s, const json_t *event)
 {
         int64_t folded = event_get_int(event, "count", 0);
 
-        s->connections += event_is(event, "connect");
+        s->connections += event_is(event, "connect") && !event_field_is(event, "kind", "udp");
         s->requests += event_is(event, "http.request");
         s->responses_ok += is_status(event, 200, 399);
         s->network_failures += is_failed_lookup(event) || is_failed_upstream(event);
-        s->uncovered += event_is(event, "process.uncovered");
         if (event_is(event, "file.failure"))
                 s->file_failures += 1 + (size_t)(folded > 0 ? folded : 0);
 }
@@ -145,6 +144,23 @@ static int look_back(const struct facts *facts, struct explanation *out)
         return seen.oom ? -ENOMEM : 0;
 }
 
+/* A program may have run many times: each is named once. */
+static int list_uncovered(const struct facts *facts, struct explanation *out)
+{
+        struct text_list names = {0};
+
+        for (size_t i = 0; i < facts->events->count && !names.oom; i++) {
+                char *name = facts_uncovered(facts->events->items[i]);
+
+                if (name != NULL)
+                        text_add_once(&names, name);
+                free(name);
+        }
+        out->uncovered = names.items;
+        out->uncovered_count = names.count;
+        return names.oom ? -ENOMEM : 0;
+}
+
 static int find(const struct facts *facts, struct explanation *out)
 {
         struct findings findings = {0};
@@ -167,6 +183,8 @@ int explain(const struct record_events *events, const struct catalogue *catalogu
         *out = (struct explanation){.truncated = events->truncated, .bad_lines = events->bad_lines};
         if (result == 0)
                 result = summarize(&facts, &out->summary);
+        if (result == 0)
+                result = list_uncovered(&facts, out);
         if (result == 0)
                 result = find(&facts, out);
         facts_fini(&facts);
@@ -194,6 +212,9 @@ void explanation_free(struct explanation *ex)
         for (size_t i = 0; i < ex->seen_count; i++)
                 free(ex->seen[i]);
         free(ex->findings);
+        for (size_t i = 0; i < ex->uncovered_count; i++)
+                free(ex->uncovered[i]);
+        free(ex->uncovered);
         free(ex->seen);
         free(ex->summary.command);
         free(ex->summary.signal);

@@ -25,7 +25,6 @@ struct summary {
         size_t file_failures;    /* failed file calls, harmless ones included */
         size_t network_failures; /* failed lookups and connections */
         size_t failures;         /* both */
-        size_t uncovered;        /* programs that tapline could not see into */
         bool ended;              /* run.end was seen */
         bool relay;              /* the record of `tapline relay`: there is no command */
         int status;              /* exit status, -1 if not known */
@@ -39,6 +38,8 @@ struct explanation {
         size_t finding_count;
         char **seen; /* owned; if nothing was found: what went wrong without proof, as lines */
         size_t seen_count;
+        char **uncovered; /* owned; programs that tapline could not see into, each once: "path (reason)" */
+        size_t uncovered_count;
         struct summary summary;
         bool truncated;
         size_t bad_lines;

@@ -59,6 +59,16 @@ static struct process *process_of(struct facts *facts, const json_t *event)
         return p != NULL || pid <= 0 ? p : new_process(facts, pid, 0);
 }
 
+char *facts_uncovered(const json_t *event)
+{
+        const char *target = event_get_str(event, "target"), *reason = event_get_str(event, "reason");
+
+        if (!event_is(event, "process.uncovered"))
+                return NULL;
+        return text_format("%s (%s)", target != NULL ? target : "a program",
+                           reason != NULL ? reason : "unknown reason");
+}
+
 struct flow *facts_flow(const struct facts *facts, const json_t *event)
 {
         int64_t id = event_get_int(event, "flow", 0);

@@ -92,6 +92,10 @@ void facts_fini(struct facts *facts);
 bool event_is(const json_t *event, const char *kind);
 bool event_field_is(const json_t *event, const char *key, const char *wanted);
 
+/* "/usr/bin/ping (capabilities)" for an event that names a program that could not be watched, else
+ * NULL. Caller owns. */
+char *facts_uncovered(const json_t *event);
+
 /* Lookups; NULL if there is none. */
 struct flow *facts_flow(const struct facts *facts, const json_t *event);
 struct process *facts_process(const struct facts *facts, int64_t pid);

@@ -34,8 +34,9 @@ static json_t *count(size_t value)
         return json_integer((json_int_t)value);
 }
 
-static json_t *summary_json(const struct summary *s)
+static json_t *summary_json(const struct explanation *ex)
 {
+        const struct summary *s = &ex->summary;
         json_t *status = s->status >= 0 ? json_integer(s->status) : json_null();
 
         return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}",
@@ -44,7 +45,7 @@ static json_t *summary_json(const struct summary *s)
                          count(s->connections), "requests", count(s->requests), "responses_ok",
                          count(s->responses_ok), "failures", count(s->failures), "file_failures",
                          count(s->file_failures), "network_failures", count(s->network_failures),
-                         "uncovered", count(s->uncovered), "ended", s->ended, "relay_lost",
+                         "uncovered", count(ex->uncovered_count), "ended", s->ended, "relay_lost",
                          s->relay_lost);
 }
 
@@ -60,9 +61,10 @@ static json_t *findings_json(const struct explanation *ex)
 int report_json(const struct explanation *ex, const char *record_path, FILE *out)
 {
         json_t *root =
-                json_pack("{s:i, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", 1, "record",
+                json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", 1, "record",
                           text(record_path), "findings", findings_json(ex), "summary",
-                          summary_json(&ex->summary), "seen", lines(ex->seen, ex->seen_count),
+                          summary_json(ex), "seen", lines(ex->seen, ex->seen_count),
+                          "uncovered", lines(ex->uncovered, ex->uncovered_count),
                           "truncated", ex->truncated, "bad_lines", count(ex->bad_lines));
         int result;
 

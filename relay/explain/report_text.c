@@ -66,6 +66,24 @@ static void print_end(const struct page *page, const struct summary *sum)
         }
 }
 
+/* Named here if the run worked: otherwise a finding names them. */
+static void print_uncovered(const struct page *page, const struct explanation *ex, bool names)
+{
+        enum { NAMES_MAX = 3 };
+        FILE *out = page->out;
+
+        if (ex->uncovered_count == 0)
+                return;
+        fprintf(out, "; %zu program%s could not be watched", ex->uncovered_count,
+                s(ex->uncovered_count));
+        for (size_t i = 0; names && i < ex->uncovered_count && i < NAMES_MAX; i++) {
+                fputs(i == 0 ? ": " : ", ", out);
+                print_clean(out, ex->uncovered[i]);
+        }
+        if (names && ex->uncovered_count > NAMES_MAX)
+                fprintf(out, " and %zu more", ex->uncovered_count - NAMES_MAX);
+}
+
 static void print_happened(const struct page *page, const struct summary *sum)
 {
         FILE *out = page->out;
@@ -79,9 +97,6 @@ static void print_happened(const struct page *page, const struct summary *sum)
                 s(sum->connections), sum->requests, s(sum->requests));
         if (sum->requests > 0)
                 fprintf(out, ", %zu good answer%s", sum->responses_ok, s(sum->responses_ok));
-        if (sum->uncovered > 0)
-                fprintf(out, "; %zu program%s could not be watched", sum->uncovered,
-                        s(sum->uncovered));
 }
 
 static void print_caveats(const struct page *page, const struct explanation *ex)
@@ -153,6 +168,7 @@ int report_text(const struct explanation *ex, const char *record_path, FILE *out
 
         errno = 0;
         print_happened(&page, &ex->summary);
+        print_uncovered(&page, ex, worked);
         if (worked && record_path != NULL) {
                 fputs("; record: ", out);
                 print_clean(out, record_path);

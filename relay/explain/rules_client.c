@@ -125,29 +125,26 @@ static void rule_gave_up(const struct facts *facts, struct findings *findings)
 
 static void rule_uncovered(const struct facts *facts, struct findings *findings)
 {
+        struct text_list names = {0};
         struct draft *d = NULL;
-        size_t count = 0;
 
         for (size_t i = 0; i < facts->events->count; i++) {
                 const json_t *event = facts->events->items[i];
-                const char *target = event_get_str(event, "target");
-                const char *reason = event_get_str(event, "reason");
+                char *name = facts_uncovered(event);
 
-                if (!event_is(event, "process.uncovered"))
-                        continue;
-                if (d == NULL)
+                if (name != NULL && d == NULL)
                         d = findings_add(findings, FINDING_PROCESS_NOT_COVERED, event);
-                if (d == NULL)
-                        return;
-                if (count++ < EVIDENCE_MAX)
-                        text_add_at(&d->evidence, event, "%s (%s)", target ? target : "a program",
-                                    reason ? reason : "unknown reason");
+                if (d != NULL && name != NULL && text_add_once(&names, name) &&
+                    names.count <= EVIDENCE_MAX)
+                        text_add_at(&d->evidence, event, "%s", name);
+                free(name);
         }
-        if (d == NULL)
-                return;
-        if (count > EVIDENCE_MAX)
-                text_add(&d->evidence, "and %zu more", count - EVIDENCE_MAX);
-        d->summary = text_format("%zu program%s could not be watched.", count, text_s(count));
+        if (d != NULL && names.count > EVIDENCE_MAX)
+                text_add(&d->evidence, "and %zu more", names.count - EVIDENCE_MAX);
+        if (d != NULL)
+                d->summary = text_format("%zu program%s could not be watched.", names.count,
+                                         text_s(names.count));
+        text_list_fini(&names);
 }
 
 void rules_client(const struct facts *facts, struct findings *findings)

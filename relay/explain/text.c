@@ -50,6 +50,15 @@ void text_add(struct text_list *list, const char *format, ...)
         add_take(list, text);
 }
 
+bool text_add_once(struct text_list *list, const char *text)
+{
+        for (size_t i = 0; i < list->count; i++)
+                if (strcmp(list->items[i], text) == 0)
+                        return false;
+        text_add(list, "%s", text);
+        return !list->oom;
+}
+
 /* "13:20:01.123" out of "2026-01-31T13:20:01.123456Z". */
 static void time_of_day(const json_t *event, char out[16])
 {

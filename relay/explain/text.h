@@ -20,6 +20,8 @@ char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 void text_add(struct text_list *list, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
+/* Add a copy of text unless the list has it. Returns true if it was added. */
+bool text_add_once(struct text_list *list, const char *text);
 /* As text_add, with the event's time of day in front. */
 void text_add_at(struct text_list *list, const json_t *event, const char *format, ...)
         __attribute__((format(printf, 3, 4)));

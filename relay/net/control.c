@@ -1,5 +1,6 @@
 /* The control socket; see control.h. */
 #include "net/control.h"
+#include "net/hold.h"
 #include "net/message.h"
 #include "net/process.h"
 #include "net/verdict.h"
@@ -18,14 +19,14 @@
 enum {
         BACKLOG = 4096,
         BATCH = 256,
-        PENDING_MS = 200, /* after that a blocking connect() is told that it will take longer */
+        PENDING_MS = 5, /* after that a blocking connect() is told that it will take longer: then it can be interrupted */
 };
 
 struct control {
         struct watch watch; /* its fd is owned */
         struct relay *relay;
         char *path; /* owned: unlinked at the end */
-        struct control_client *unheard; /* borrowed list: connected, nothing sent yet */
+        unsigned silent; /* clients that have yet to send their first message */
 };
 
 struct control_client {
@@ -33,11 +34,10 @@ struct control_client {
         int fd;
         struct relay *relay;
         struct control_client *prev, *next;
-        struct control_client *unheard_prev, *unheard_next;
-        bool heard;
         struct flow *flow; /* borrowed: dialled for it, not joined yet */
         pid_t pid;
-        bool closed;
+        bool closed, silent, by_v6;
+        struct deferred answer; /* the first verdict, once the dial has begun */
         uv_timer_t *pending; /* owned; closes itself */
 };
 
@@ -53,18 +53,18 @@ static void stop_pending(struct control_client *c)
         c->pending = NULL;
 }
 
-static void set_heard(struct control_client *c)
+static void has_spoken(struct control_client *c)
 {
-        if (!c->heard)
-                DL_DELETE2(c->relay->control->unheard, c, unheard_prev, unheard_next);
-        c->heard = true;
+        if (c->silent)
+                c->relay->control->silent--;
+        c->silent = false;
 }
 
 static void client_close(struct control_client *c)
 {
         if (c->closed)
                 return;
-        set_heard(c);
+        has_spoken(c);
         stop_pending(c);
         loop_remove(c->relay->loop, &c->watch);
         close(c->fd);
@@ -87,16 +87,18 @@ static void send_verdict(struct control_client *c, struct wire_verdict *verdict)
                                            .type = WIRE_VERDICT,
                                            .len = sizeof *verdict};
         verdict->port = c->relay->private_port;
+        verdict->hold_port = hold_port(c->relay->hold, c->by_v6);
         /* A client that is gone needs no verdict; its own end of file is on the way. */
         if (send(c->fd, verdict, sizeof *verdict, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
                 return;
 }
 
-void control_send_verdict(struct control_client *client, const struct flow *flow)
+void control_send_verdict(struct control_client *client, struct flow *flow)
 {
         struct wire_verdict verdict;
 
         stop_pending(client);
+        flow->told = true;
         flow_verdict(flow, &verdict);
         send_verdict(client, &verdict);
 }
@@ -121,11 +123,27 @@ static void start_pending(struct control_client *c)
         uv_timer_start(c->pending, pending_reached, PENDING_MS, 0);
 }
 
+/* The dial has begun: what the kernel refuses at once (no route, for one) is known already. */
+static void first_answer(struct deferred *d)
+{
+        struct control_client *c = (struct control_client *)((char *)d - offsetof(struct control_client, answer));
+
+        if (c->closed || c->flow == NULL || c->flow->told)
+                return;
+        if (!c->flow->nonblock) {
+                start_pending(c);
+                return;
+        }
+        flow_expect_join(c->flow, true);
+        control_send_verdict(c, c->flow);
+}
+
 static void handle_dial(struct control_client *c, const struct wire_dial *dial)
 {
-        struct flow *flow = message_dial(c->relay, c->pid, dial);
+        struct flow *flow = c->flow == NULL ? message_dial(c->relay, c->pid, dial) : NULL;
         struct wire_verdict verdict = {.state = WIRE_STATE_DIRECT};
 
+        c->by_v6 = (dial->flags & WIRE_DIAL_V6) != 0;
         if (flow == NULL) {
                 send_verdict(c, &verdict);
                 client_close(c);
@@ -133,12 +151,20 @@ static void handle_dial(struct control_client *c, const struct wire_dial *dial)
         }
         c->flow = flow;
         flow->control = c;
-        if (!flow->nonblock) {
-                start_pending(c);
-                return;
-        }
-        flow_expect_join(flow, true);
-        control_send_verdict(c, flow);
+        c->answer.run = first_answer;
+        loop_defer(c->relay->loop, &c->answer);
+}
+
+/* The program waited for an answer in vain, and connects by itself. */
+static void handle_passed(struct control_client *c, const void *packet, size_t len)
+{
+        struct flow *flow = c->flow;
+
+        client_close(c);
+        if (flow != NULL)
+                flow_abort(flow, &(struct flow_end){"client", "error", "went out directly: the relay did not answer in time", 0});
+        else
+                message_report(c->relay, c->pid, packet, len);
 }
 
 static void handle_join(struct control_client *c, const struct wire_join *join)
@@ -179,10 +205,14 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
         case WIRE_PEER:
                 handle_peer(c, packet);
                 return;
+        case WIRE_PASSED:
+                handle_passed(c, packet, len);
+                return;
         case WIRE_HELLO:
         case WIRE_LOOKUP:
         case WIRE_FILE:
         case WIRE_TAP:
+        case WIRE_UNCOVERED:
                 message_report(c->relay, c->pid, packet, len);
                 break;
         case WIRE_VERDICT:
@@ -210,7 +240,7 @@ static void client_read(struct control_client *c)
 
                 if (n < 0 && (errno == EAGAIN || errno == EINTR))
                         return;
-                set_heard(c);
+                has_spoken(c);
                 if (n <= 0) {
                         handle_end(c);
                         return;
@@ -248,9 +278,10 @@ static void accepted(struct relay *relay, int fd)
         }
         c->relay = relay;
         c->fd = fd;
+        c->silent = true;
+        relay->control->silent++;
         c->watch = (struct watch){.ready = client_ready, .fd = -1};
         DL_APPEND(relay->control_clients, c);
-        DL_APPEND2(relay->control->unheard, c, unheard_prev, unheard_next);
         client_read(c); /* most have sent already */
         if (c->closed)
                 return;
@@ -259,14 +290,17 @@ static void accepted(struct relay *relay, int fd)
                 client_close(c);
 }
 
-/* A thread's messages must be taken in the order in which it sent them. One that had connected but not
- * sent when it was accepted has sent before the same thread connects again. */
-static void read_unheard(struct control *control)
+/* A thread's messages come on a connection each and must be handled in its order: those that were accepted
+ * before their message had come have it by the time the next one connects. */
+static void hear_silent(struct control *control)
 {
-        struct control_client *c, *next;
+        struct control_client *c;
 
-        DL_FOREACH_SAFE2(control->unheard, c, next, unheard_next)
-                client_read(c);
+        if (control->silent == 0)
+                return;
+        DL_FOREACH(control->relay->control_clients, c)
+                if (c->silent && !c->closed)
+                        client_read(c);
 }
 
 static bool accept_some(struct control *control)
@@ -276,7 +310,7 @@ static bool accept_some(struct control *control)
 
                 if (fd < 0)
                         return false;
-                read_unheard(control);
+                hear_silent(control);
                 accepted(control->relay, fd);
         }
         return true;
@@ -343,7 +377,7 @@ void control_sweep(struct relay *relay)
         struct control_client *c, *next;
 
         DL_FOREACH_SAFE(relay->control_clients, c, next) {
-                if (!c->closed)
+                if (!c->closed || c->answer.queued)
                         continue;
                 DL_DELETE(relay->control_clients, c);
                 free(c);
@@ -358,8 +392,10 @@ void control_close(struct relay *relay)
 
         if (control == NULL)
                 return;
-        DL_FOREACH(relay->control_clients, c)
+        DL_FOREACH(relay->control_clients, c) {
                 client_close(c);
+                c->answer.queued = false; /* the loop runs no more */
+        }
         control_sweep(relay);
         fd = control->watch.fd;
         loop_remove(relay->loop, &control->watch);

@@ -9,7 +9,7 @@
 int control_open(struct relay *relay, const char *path);
 
 /* Send flow's present verdict to the program that waits for it. */
-void control_send_verdict(struct control_client *client, const struct flow *flow);
+void control_send_verdict(struct control_client *client, struct flow *flow);
 
 /* The flow is gone: the client may stay, but must not refer to it. */
 void control_forget_flow(struct control_client *client);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 
 enum {
         ATTEMPT_MS = 10000, /* one address, when there are others to try */
-        TOTAL_MS = 120000,  /* all of it; Linux itself gives a SYN about 130 s */
+        TOTAL_MS = 150000,  /* all of it; Linux itself gives a SYN 67 to 130 s, and has the errno to tell */
         ANSWER_MS = 60000,  /* a proxy's answer to CONNECT: it may have to dial far */
         BODY_MAX = 65536,   /* of a refusal's body */
         BODY_MS = 1000,     /* the time a refusing proxy gets to send it */
@@ -36,6 +35,7 @@ struct dial {
         const struct upstream *via; /* borrowed */
         bool plain;
         struct wire_addr target; /* family 0: by name */
+        struct dial_manner manner;
         struct sockaddr_storage addresses[ADDRESSES_MAX];
         size_t count, next;
         int64_t start_us;
@@ -287,23 +287,11 @@ static void send_request(struct dial *d)
         }
 }
 
-char *dial_basic(const char *credentials)
-{
-        size_t len = strlen(credentials), prefix = strlen("Basic ");
-        char *out = malloc(prefix + (len + 2) / 3 * 4 + 1);
-
-        if (out == NULL)
-                return NULL;
-        memcpy(out, "Basic ", prefix);
-        EVP_EncodeBlock((unsigned char *)out + prefix, (const unsigned char *)credentials, (int)len);
-        return out;
-}
-
 /* The value of Proxy-Authorization, owned by the caller; NULL when there is none. */
 static char *authorization(const struct dial *d)
 {
         if (d->via->credentials != NULL)
-                return dial_basic(d->via->credentials);
+                return upstream_basic(d->via->credentials);
         return d->authorization != NULL ? strdup(d->authorization) : NULL;
 }
 
@@ -404,9 +392,11 @@ static void next_address(struct dial *d)
                 attempt_failed(d, errno);
                 return;
         }
-        if (connect(d->watch.fd, (struct sockaddr *)to, len) < 0 && errno != EINPROGRESS)
+        if (d->via == NULL)
+                error = dial_manner_apply(&d->manner, d->watch.fd, to->ss_family);
+        if (error == 0 && connect(d->watch.fd, (struct sockaddr *)to, len) < 0 && errno != EINPROGRESS)
                 error = errno;
-        else
+        else if (error == 0)
                 error = -loop_add(d->loop, &d->watch);
         if (error != 0)
                 attempt_failed(d, error);
@@ -482,6 +472,7 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
         d->port = request->port;
         d->via = request->via;
         d->plain = request->plain;
+        d->manner = request->manner;
         if (request->address != NULL)
                 d->target = *request->address;
         d->result.fd = -1;

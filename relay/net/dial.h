@@ -13,11 +13,22 @@
 
 enum dial_stage { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_DONE };
 
+/* What a program has asked of its own socket, for the one that stands for it. All zero: nothing. */
+struct dial_manner {
+        struct wire_addr local;   /* connect from this address (the port is not taken over) */
+        int syn_count;            /* TCP_SYNCNT */
+        unsigned user_timeout_ms; /* TCP_USER_TIMEOUT */
+};
+
+/* Returns 0, or the errno with which connect(2) or bind(2) would have failed the program. */
+int dial_manner_apply(const struct dial_manner *manner, int fd, int family);
+
 struct dial_request {
         const char *name;              /* host name or literal, or NULL: address only */
         const struct wire_addr *address; /* what the program asked for, or NULL: resolve name */
         uint16_t port;
         const struct upstream *via;    /* NULL: direct; borrowed while dialling */
+        struct dial_manner manner;     /* of direct attempts */
         bool plain;                    /* to a proxy without CONNECT (absolute-form requests) */
         const char *authorization;     /* the client's own Proxy-Authorization, or NULL */
 };
@@ -45,8 +56,5 @@ struct dial;
 struct dial *dial_start(struct loop *loop, const struct dial_request *request,
                         void (*done)(void *ctx, struct dial_result *result), void *ctx);
 void dial_cancel(struct dial *d);
-
-/* "Basic ..." for "user:password" (RFC 7617); owned by the caller. NULL when out of memory. */
-char *dial_basic(const char *credentials);
 
 #endif

@@ -156,7 +156,7 @@ static char *proxy_authorization(const struct upstream *via, const struct head *
         if (via == NULL)
                 return NULL;
         if (via->credentials != NULL)
-                return dial_basic(via->credentials);
+                return upstream_basic(via->credentials);
         return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
 }
 
@@ -333,7 +333,7 @@ void explicit_drive(struct flow *flow)
         if (n == 1 && !isalpha((unsigned char)first) && first != '\r' && first != '\n') {
                 if (flow->public_listener)
                         reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
-                return; /* padding: the announcement must follow, or the limit ends it */
+                return; /* a redirected program's: the announcement must follow, or the limit ends it */
         }
         if (n == 1 && !is_allowed(flow)) {
                 relay_note(flow->relay, "a connection of another user to the private listener was closed");

@@ -2,7 +2,9 @@
 #include "net/flow.h"
 #include "net/control.h"
 #include "net/flow_event.h"
+#include "net/held.h"
 #include "net/names.h"
+#include "net/past.h"
 #include "net/process.h"
 #include "net/reply.h"
 #include "net/tunnel.h"
@@ -20,6 +22,14 @@
 enum {
         JOIN_MS = 10000, /* a program that was told to join does so at once, or has died */
 };
+
+struct port_key flow_key(const struct wire_addr *client)
+{
+        struct port_key key = {.family = client->family, .port = client->port};
+
+        memcpy(key.bytes, client->bytes, sizeof key.bytes);
+        return key;
+}
 
 static void run_again(struct deferred *d)
 {
@@ -101,7 +111,6 @@ void flow_set_key(struct flow *flow, struct port_key key)
         if (old != NULL)
                 unkey(old); /* its client's port is in use again: it is gone */
         unkey(flow);
-        flow_past_forget(flow->relay, key);
         flow->key = key;
         flow->keyed = true;
         HASH_ADD(hh, flow->relay->by_port, key, sizeof flow->key, flow);
@@ -126,6 +135,8 @@ static void limit_reached(uv_timer_t *timer)
 
         if (flow->state == FLOW_HEAD)
                 reply_head_timeout(flow);
+        else if (flow->held && flow->client.fd < 0)
+                held_check(flow);
         else
                 flow_abort(flow, &(struct flow_end){"client", "error", "the program did not come to the relay", 0});
 }
@@ -235,7 +246,9 @@ static void redirected_dialled(struct flow *flow)
                 flow_expect_join(flow, true);
                 control_send_verdict(flow->control, flow);
         }
-        if (flow->client.fd >= 0)
+        if (flow->held)
+                held_answer(flow);
+        else if (flow->client.fd >= 0)
                 flow_start(flow);
         else
                 flow_limit(flow, JOIN_MS);
@@ -248,15 +261,18 @@ static void redirected_failed(struct flow *flow, const struct dial_result *resul
         struct flow_end end = {"relay", "refused", reasons[result->stage], result->error};
 
         flow->verdict_error = result->error;
-        if (flow->control != NULL && !flow->nonblock) {
+        if (flow->control != NULL && (!flow->nonblock || !flow->told)) {
                 control_send_verdict(flow->control, flow);
                 flow_close(flow, &end);
-        } else if (flow->client.fd >= 0) {
-                flow_abort(flow, &end);
-        } else {
-                flow->state = FLOW_JOINING; /* the padded descriptor is still on its way: it gets the reset */
-                flow_limit(flow, JOIN_MS);
+                return;
         }
+        flow->state = FLOW_JOINING;
+        if (flow->held)
+                held_answer(flow);
+        else if (flow->client.fd >= 0)
+                flow_abort(flow, &end);
+        else
+                flow_limit(flow, JOIN_MS); /* the descriptor is still on its way: it gets the reset */
 }
 
 static void dialled(void *ctx, struct dial_result *result)
@@ -289,6 +305,7 @@ void flow_dial(struct flow *flow, bool plain, const char *authorization)
                                        .address = flow->address.family != 0 ? &flow->address : NULL,
                                        .port = flow->port,
                                        .via = flow->via,
+                                       .manner = flow->manner,
                                        .plain = plain,
                                        .authorization = authorization};
 
@@ -347,8 +364,8 @@ void flow_close(struct flow *flow, const struct flow_end *end)
                 recorder_finish(flow->recorder, finish_reason(end));
         if (flow->kind != FLOW_HTTP || flow->name != NULL || flow->address.family != 0)
                 flow_event_close(flow, end);
-        if (flow->verdict_error != 0 && flow->keyed)
-                flow_past_remember(flow);
+        if (flow->cookie != 0)
+                past_add(flow);
         flow->state = FLOW_CLOSED;
         flow_expect_join(flow, false);
         unkey(flow);

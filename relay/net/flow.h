@@ -39,9 +39,10 @@ struct side {
         size_t piped;
 };
 
-/* Family and source port of a client's connection on loopback. */
+/* Source address and port of a client's connection to the relay. */
 struct port_key {
         uint16_t family, port;
+        uint8_t bytes[16];
 };
 
 struct flow {
@@ -61,7 +62,11 @@ struct flow {
         struct wire_addr address; /* family 0: by name only */
         uint16_t port;
         bool nonblock;
-        uint32_t padding_left; /* client bytes to be dropped first */
+        struct wire_addr local; /* a redirected client's own address, once it has joined */
+        uint64_t cookie;        /* of its socket; 0: not known */
+        bool held;              /* it waits at the hold (hold.h) */
+        bool told;              /* a verdict has been sent */
+        struct dial_manner manner; /* as the program's socket has it */
         bool expects_join;     /* counted in relay->unjoined */
         struct dial *dial;     /* owned while dialling */
         const struct upstream *via; /* borrowed; NULL: direct */
@@ -111,6 +116,7 @@ int flow_give_up_client(struct flow *flow);
 void flow_expect_join(struct flow *flow, bool expects);
 
 /* Find and file by the client's port. */
+struct port_key flow_key(const struct wire_addr *client);
 struct flow *flow_find(struct relay *relay, struct port_key key);
 void flow_set_key(struct flow *flow, struct port_key key);
 

@@ -32,11 +32,9 @@ static void accepted(struct listener *l, int fd, const struct sockaddr_storage *
 {
         struct wire_addr peer;
         struct flow *flow;
-        struct port_key key;
 
         address_from_socket((const struct sockaddr *)from, &peer);
-        key = (struct port_key){peer.family, peer.port};
-        flow = l->is_public ? NULL : flow_find(l->relay, key);
+        flow = l->is_public ? NULL : flow_find(l->relay, flow_key(&peer));
         if (flow != NULL && flow->client.fd < 0 && flow->kind == FLOW_REDIRECTED) {
                 flow_attach_client(flow, fd);
                 flow_joined(flow);
@@ -49,9 +47,9 @@ static void accepted(struct listener *l, int fd, const struct sockaddr_storage *
         }
         flow->public_listener = l->is_public;
         if (!l->is_public)
-                flow_set_key(flow, key);
+                flow_set_key(flow, flow_key(&peer));
         else
-                flow->key = key;
+                flow->key = flow_key(&peer);
         flow_attach_client(flow, fd);
         flow_limit(flow, l->is_public ? HEAD_MS : ANNOUNCE_MS);
         explicit_drive(flow);

@@ -1,6 +1,8 @@
 /* What the library's messages mean; see message.h. */
 #include "net/message.h"
+#include "net/held.h"
 #include "net/names.h"
+#include "net/past.h"
 #include "net/process.h"
 #include "net/tapped.h"
 #include "net/verdict.h"
@@ -20,6 +22,8 @@ size_t message_min_len(unsigned type)
                 [WIRE_JOIN] = sizeof(struct wire_join),   [WIRE_PEER] = sizeof(struct wire_join),
                 [WIRE_LOOKUP] = sizeof(struct wire_lookup), [WIRE_FILE] = sizeof(struct wire_file),
                 [WIRE_TAP] = sizeof(struct wire_tap),
+                [WIRE_PASSED] = sizeof(struct wire_passed),
+                [WIRE_UNCOVERED] = sizeof(struct wire_uncovered),
         };
 
         return type < sizeof lens / sizeof *lens && lens[type] != 0 ? lens[type] : SIZE_MAX;
@@ -77,10 +81,14 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         char literal[64];
         struct flow *flow;
 
-        if ((dial->to.family != AF_INET && dial->to.family != AF_INET6) || is_own_listener(relay, &dial->to) ||
-            relay->draining)
+        if ((dial->to.family != AF_INET && dial->to.family != AF_INET6) || is_own_listener(relay, &dial->to))
                 return NULL;
+        past_forget(relay, dial->cookie);
         name = name_table_find(relay->names, pid, &dial->to);
+        if (relay->draining) {
+                write_connect(relay, &who, 0, dial, name, "the command has ended");
+                return NULL;
+        }
         address_literal(&dial->to, literal);
         if (host_list_match(o->bypass, name, literal, dial->to.port)) {
                 write_connect(relay, &who, 0, dial, name, "on the bypass list");
@@ -94,6 +102,8 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         flow->address = dial->to;
         flow->port = dial->to.port;
         flow->nonblock = (dial->flags & WIRE_DIAL_NONBLOCK) != 0;
+        flow->cookie = dial->cookie;
+        flow->manner = (struct dial_manner){dial->local, dial->syn_count, dial->user_timeout_ms};
         flow->via = choose_way(o, &dial->to, name);
         write_connect(relay, &who, flow->id, dial, name, NULL);
         flow_dial(flow, false, NULL);
@@ -102,12 +112,17 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
 
 void message_join(struct flow *flow, const struct wire_join *join)
 {
-        struct port_key key = {join->family, join->port};
+        struct port_key key = flow_key(&join->local);
         struct flow *early = flow_find(flow->relay, key);
         int fd = -1;
 
         flow_expect_join(flow, false);
-        flow->padding_left = join->padding_len;
+        flow->local = join->local;
+        if (join->held) {
+                flow_set_key(flow, key);
+                held_begin(flow);
+                return;
+        }
         /* The connection may have come before its announcement: it waits as a request without a head. */
         if (early != NULL && early->state == FLOW_HEAD && early->head_len == 0)
                 fd = flow_give_up_client(early);
@@ -120,16 +135,13 @@ void message_join(struct flow *flow, const struct wire_join *join)
 
 void message_peer(struct relay *relay, const struct wire_join *question, struct wire_verdict *verdict)
 {
-        struct port_key key = {question->family, question->port};
-        struct flow *flow = flow_find(relay, key);
+        struct flow *flow = flow_find(relay, flow_key(&question->local));
 
         memset(verdict, 0, sizeof *verdict);
-        if (flow != NULL && flow->kind == FLOW_REDIRECTED) {
+        if (flow != NULL && flow->kind == FLOW_REDIRECTED && flow->cookie == question->cookie)
                 flow_verdict(flow, verdict);
-                return;
-        }
-        verdict->error = flow == NULL ? flow_past_verdict(relay, key, &verdict->peer) : 0;
-        verdict->state = verdict->error != 0 ? WIRE_STATE_FAILED : WIRE_STATE_UNKNOWN;
+        else
+                past_verdict(relay, question->cookie, verdict);
 }
 
 /* The next NUL-terminated string of a packet; NULL at its end. */
@@ -218,6 +230,34 @@ static void report_lookup(struct relay *relay, pid_t pid, const struct wire_look
         record_write(relay->record, &e);
 }
 
+static void report_passed(struct relay *relay, pid_t pid, const struct wire_passed *passed)
+{
+        static const char *const reasons[] = {
+                [WIRE_PASSED_STALLED] = "the relay did not answer in time",
+                [WIRE_PASSED_DEVICE] = "bound to a network device",
+                [WIRE_PASSED_UDP] = "a datagram socket",
+                [WIRE_PASSED_QUIC] = "a datagram socket, refused (quic)",
+        };
+        struct event_who who = {pid, passed->head.tid, process_table_exe(relay->processes, pid)};
+        bool is_udp = passed->reason == WIRE_PASSED_UDP || passed->reason == WIRE_PASSED_QUIC;
+        char literal[64];
+        struct event e;
+
+        if (passed->reason >= sizeof reasons / sizeof *reasons || reasons[passed->reason] == NULL ||
+            (passed->to.family != AF_INET && passed->to.family != AF_INET6))
+                return;
+        event_begin_at(&e, EVENT_CONNECT, &who, 0, passed->head.time_ns);
+        event_str(&e, "kind", is_udp ? "udp" : "direct");
+        event_str(&e, "name", name_table_find(relay->names, pid, &passed->to));
+        address_literal(&passed->to, literal);
+        event_str(&e, "address", literal);
+        event_int(&e, "port", passed->to.port);
+        if (!is_udp)
+                event_bool(&e, "blocking", (passed->flags & WIRE_DIAL_NONBLOCK) == 0);
+        event_str(&e, "bypassed", reasons[passed->reason]);
+        record_write(relay->record, &e);
+}
+
 static void report_file(struct relay *relay, pid_t pid, const struct wire_file *file, size_t len)
 {
         static const char *const intents[] = {"read", "write", "lock"};
@@ -239,6 +279,31 @@ static void report_file(struct relay *relay, pid_t pid, const struct wire_file *
         record_write(relay->record, &e);
 }
 
+const char *message_uncovered_reason(unsigned reason)
+{
+        static const char *const words[WIRE_REASON_COUNT] = {
+                [WIRE_STATIC] = "static", [WIRE_SETUID] = "setuid",   [WIRE_SETGID] = "setgid",
+                [WIRE_CAPABILITIES] = "capabilities", [WIRE_FOREIGN] = "foreign",
+        };
+
+        return reason < WIRE_REASON_COUNT ? words[reason] : NULL;
+}
+
+static void report_uncovered(struct relay *relay, pid_t pid, const struct wire_uncovered *uncovered, size_t len)
+{
+        const char *at = (const char *)(uncovered + 1), *target = next_string(&at, (const char *)uncovered + len);
+        const char *reason = message_uncovered_reason(uncovered->reason);
+        struct event_who who = {pid, uncovered->head.tid, process_table_exe(relay->processes, pid)};
+        struct event e;
+
+        if (target == NULL || reason == NULL)
+                return;
+        event_begin_at(&e, EVENT_PROCESS_UNCOVERED, &who, 0, uncovered->head.time_ns);
+        event_str(&e, "target", target);
+        event_str(&e, "reason", reason);
+        record_write(relay->record, &e);
+}
+
 void message_report(struct relay *relay, pid_t pid, const void *packet, size_t len)
 {
         const struct wire_head *head = packet;
@@ -255,6 +320,12 @@ void message_report(struct relay *relay, pid_t pid, const void *packet, size_t l
                 return;
         case WIRE_TAP:
                 tapped_message(relay, pid, packet, len);
+                return;
+        case WIRE_PASSED:
+                report_passed(relay, pid, packet);
+                return;
+        case WIRE_UNCOVERED:
+                report_uncovered(relay, pid, packet, len);
                 return;
         case WIRE_DIAL:
         case WIRE_JOIN:

@@ -17,7 +17,10 @@ void message_join(struct flow *flow, const struct wire_join *join);
 /* State and original destination of the flow with this client port. */
 void message_peer(struct relay *relay, const struct wire_join *question, struct wire_verdict *verdict);
 
-/* HELLO, LOOKUP, FILE, TAP. */
+/* The record's word for enum wire_uncovered_reason; NULL: none that is reported. */
+const char *message_uncovered_reason(unsigned reason);
+
+/* HELLO, LOOKUP, FILE, TAP, UNCOVERED. */
 void message_report(struct relay *relay, pid_t pid, const void *packet, size_t len);
 
 #endif

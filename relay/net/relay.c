@@ -3,9 +3,12 @@
 #include "inspect/inspector.h"
 #include "net/control.h"
 #include "net/flow.h"
+#include "net/held.h"
+#include "net/hold.h"
 #include "net/listener.h"
 #include "net/names.h"
 #include "net/pipe.h"
+#include "net/past.h"
 #include "net/process.h"
 #include "net/tapped.h"
 #include "net/tunnel.h"
@@ -49,6 +52,11 @@ static int open_sockets(struct relay *relay)
 
         if (result < 0)
                 fprintf(stderr, "tapline: cannot listen on loopback: %s\n", strerror(-result));
+        if (result == 0 && o->socket_path != NULL) {
+                relay->hold = hold_new();
+                if (relay->hold == NULL)
+                        relay_note(relay, "on this kernel a connection that does not block looks connected before it is");
+        }
         for (size_t i = 0; result == 0 && o->listen != NULL && o->listen[i] != NULL; i++)
                 result = listener_open(relay, o->listen[i]);
         if (result == 0 && o->socket_path != NULL) {
@@ -127,6 +135,7 @@ static void start_drain(struct handles *h)
         control_drain(relay);
         relay->draining = true;
         listener_close_all(relay);
+        held_check_all(relay);
         loop_uv(relay->loop)->data = relay->loop;
         uv_timer_start(&h->drain, drained, (uint64_t)relay->options->drain_ms, 0);
 }
@@ -209,7 +218,8 @@ void relay_free(struct relay *relay)
         listener_close_all(relay);
         control_close(relay);
         flow_sweep(relay);
-        flow_forget_past(relay);
+        past_forget_all(relay);
+        hold_free(relay->hold);
         loop_free(relay->loop);
         tapped_table_free(relay->tapped);
         name_table_free(relay->names);

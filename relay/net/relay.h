@@ -19,6 +19,7 @@ struct past;
 struct listener;
 struct pipe_pool;
 struct control_client;
+struct hold;
 
 /* What the relay is to do. Everything is borrowed for the relay's life. */
 struct relay_options {
@@ -40,7 +41,7 @@ struct relay {
         struct record *record;               /* borrowed */
         struct flow *flows;                  /* owned list */
         struct flow *by_port;                /* hash of flows with a client port, not owned */
-        struct past *pasts;                  /* owned hash: errnos of flows that are gone */
+        struct past *pasts;                  /* owned hash: verdicts of flows that are gone */
         struct process_table *processes;     /* owned */
         struct name_table *names;            /* owned */
         struct tapped_table *tapped;         /* owned */
@@ -48,6 +49,7 @@ struct relay {
         struct control *control;             /* owned */
         struct control_client *control_clients; /* owned list */
         struct listener *listeners;          /* owned list */
+        struct hold *hold;                   /* owned; NULL: this kernel has no way */
         uint16_t private_port;               /* loopback, for redirected connections */
         uint64_t next_flow, next_request;
         unsigned unjoined; /* flows told to join that have not yet: see flow_expects_join */

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,18 @@ void upstream_free(struct upstream *up)
         free(up->host);
         free(up->shown);
         free(up);
+}
+
+char *upstream_basic(const char *credentials)
+{
+        size_t len = strlen(credentials), prefix = strlen("Basic ");
+        char *out = malloc(prefix + (len + 2) / 3 * 4 + 1);
+
+        if (out == NULL)
+                return NULL;
+        memcpy(out, "Basic ", prefix);
+        EVP_EncodeBlock((unsigned char *)out + prefix, (const unsigned char *)credentials, (int)len);
+        return out;
 }
 
 struct host_rule {

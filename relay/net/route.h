@@ -19,6 +19,9 @@ struct upstream {
 int upstream_parse(const char *url, struct upstream **out, const char **why);
 void upstream_free(struct upstream *up);
 
+/* "Basic ..." for "user:password" (RFC 7617); owned by the caller. NULL when out of memory. */
+char *upstream_basic(const char *credentials);
+
 /* A parsed list: names, suffixes (".example", "example"), addresses, CIDR blocks, each with an
  * optional :port; "*" matches all. Separated by commas or blanks. */
 struct host_list;

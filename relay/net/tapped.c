@@ -2,6 +2,7 @@
  * its own that is thrown away when the next one begins. Bounded: the oldest is forgotten. */
 #include "net/tapped.h"
 #include "net/process.h"
+#include "net/past.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,9 +90,11 @@ static struct flow *guess_flow(struct relay *relay, pid_t pid)
 void tapped_message(struct relay *relay, pid_t pid, const struct wire_tap *tap, size_t len)
 {
         const char *data = (const char *)(tap + 1);
-        struct flow *flow = flow_find(relay, (struct port_key){tap->family, tap->port});
+        struct flow *flow = flow_find(relay, flow_key(&tap->local));
         struct tapped *t;
 
+        if (flow == NULL && past_was_inspected(relay, tap->cookie))
+                return;
         if (flow == NULL)
                 flow = guess_flow(relay, pid);
         /* A tap's message may come after its connection has ended, and its flow is gone. */

@@ -237,25 +237,6 @@ static bool pump(struct side *from, struct side *to)
         return true;
 }
 
-/* Drop the padding that held the program's writability down. Returns false while some is to come. */
-static bool drop_padding(struct flow *flow)
-{
-        while (flow->padding_left > 0) {
-                ssize_t n = recv(flow->client.fd, NULL, flow->padding_left, MSG_TRUNC);
-
-                if (n < 0 && errno == EAGAIN)
-                        return false;
-                if (n <= 0) {
-                        flow_abort(flow, &(struct flow_end){"client", n < 0 ? "reset" : "eof",
-                                                            "closed before the connection was used",
-                                                            n < 0 ? errno : 0});
-                        return false;
-                }
-                flow->padding_left -= (uint32_t)n;
-        }
-        return true;
-}
-
 static void attach_recorder(struct flow *flow, const char *scheme)
 {
         struct recorder_origin origin = {.record = flow->relay->record,
@@ -430,8 +411,6 @@ static bool died(struct flow *flow, uint32_t events)
 
 static void drive(struct flow *flow)
 {
-        if (!drop_padding(flow) && flow->padding_left > 0)
-                return;
         if (flow->state != FLOW_TUNNEL)
                 return;
         if (side_flush(&flow->client) == 0 && !flow->classified)
@@ -464,6 +443,8 @@ void tunnel_drive(struct flow *flow, uint32_t events)
         case FLOW_JOINING:
                 if ((events & (EPOLLHUP | EPOLLERR)) != 0)
                         flow_abort(flow, &(struct flow_end){"client", "reset", "gave up before the connection was there", 0});
+                else if (flow->held && flow->state == FLOW_JOINING && (events & EPOLLOUT) != 0)
+                        flow_joined(flow);
                 return;
         case FLOW_ANSWER:
         case FLOW_CLOSED:

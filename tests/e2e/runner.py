@@ -264,7 +264,7 @@ def check_record(done):
     answered = [e["request"] for e in done.of("http.response") if "request" in e]
     assert set(answered) <= set(requests), f"an answer to no request\n{done}"
     assert len(answered) == len(set(answered)), f"a request was answered twice\n{done}"
-    flows = {e["flow"] for e in done.of("connect")}
+    flows = {e.get("flow") for e in done.of("connect")}
     for event in done.of("http.request") + done.of("flow.close") + done.of("upstream"):
         assert event.get("flow") in flows | {None}, f"a flow without connect: {event}\n{done}"
     closed = [e["flow"] for e in done.of("flow.close")]

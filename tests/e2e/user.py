@@ -52,12 +52,19 @@ class User:
     def with_mounts(self, script, argv):
         """argv that runs the shell script with the right to mount, then argv as this user, who sees the mounts. To be
         started as ourselves, not as this user. The pid stays: every step is an exec."""
+        return self._apart(["-m", "--propagation", "private"], script, argv)
+
+    def with_network(self, script, argv):
+        """The same with a network of its own, which has nothing but what the script makes."""
+        return self._apart(["-n"], "PATH=$PATH:/usr/sbin:/sbin\n" + script, argv)
+
+    def _apart(self, spaces, script, argv):
         if IS_ROOT:
             drop = f"setpriv --reuid={self.uid} --regid={self.gid} --clear-groups"
-            enter = ["unshare", "-m", "--propagation", "private"]
+            enter = ["unshare", *spaces]
         else:
             drop = f"unshare -U --map-user={self.uid} --map-group={self.gid}"
-            enter = ["unshare", "-r", "-m", "--propagation", "private"]
+            enter = ["unshare", "-r", *spaces]
         return [*enter, "sh", "-ec", f'{script}\nexec {drop} -- "$@"', "sh", *argv]
 
 
@@ -66,5 +73,14 @@ def mounts_problem():
     if not shutil.which("unshare"):
         return "unshare(1) is missing"
     command = ["unshare", *([] if IS_ROOT else ["-r"]), "-m", "sh", "-c", "mount -t tmpfs none /mnt"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    return done.stderr.strip() or "unshare failed" if done.returncode else None
+
+
+def network_problem():
+    """Why a network of one's own cannot be had here, or None."""
+    if not shutil.which("unshare"):
+        return "unshare(1) is missing"
+    command = ["unshare", *([] if IS_ROOT else ["-r"]), "-n", "sh", "-c", "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
     return done.stderr.strip() or "unshare failed" if done.returncode else None

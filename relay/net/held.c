@@ -1,0 +1,74 @@
+/* Flows whose program waits at the hold; see held.h. Nothing tells the relay when such a program gives up (a
+ * descriptor in SYN_SENT is closed without a packet), so it looks now and then. */
+#include "net/held.h"
+#include "net/hold.h"
+
+#include <utlist.h>
+
+enum {
+        LOOK_MS = 500,     /* between looks while the dial goes on */
+        RETRY_MS = 50,     /* its port may be in TIME_WAIT with us: try again */
+        ARRIVE_MS = 10000, /* loopback is quick, unless the machine is very busy */
+};
+
+static void program_gone(struct flow *flow)
+{
+        flow_abort(flow, &(struct flow_end){"client", "reset", "gave up before the connection was there", 0});
+}
+
+static bool is_gone(const struct flow *flow)
+{
+        return hold_is_waiting(flow->relay->hold, &flow->local, flow->cookie) == 0;
+}
+
+/* The descriptor that is to be answered must be the one that waits: its port may be another program's by now. */
+void held_answer(struct flow *flow)
+{
+        int fd, answered;
+
+        if (is_gone(flow)) {
+                program_gone(flow);
+                return;
+        }
+        fd = hold_answer(flow->relay->hold, &flow->local, flow->verdict_error != 0);
+        if (fd < 0) {
+                flow_limit(flow, RETRY_MS);
+                return;
+        }
+        answered = hold_is_answered(fd);
+        flow_attach_client(flow, fd);
+        if (answered < 0)
+                program_gone(flow);
+        else if (answered > 0)
+                flow_joined(flow);
+        else
+                flow_limit(flow, ARRIVE_MS);
+}
+
+void held_check(struct flow *flow)
+{
+        if (flow->state != FLOW_DIALLING)
+                held_answer(flow);
+        else if (is_gone(flow))
+                program_gone(flow);
+        else
+                flow_limit(flow, LOOK_MS);
+}
+
+void held_begin(struct flow *flow)
+{
+        flow->held = true;
+        if (flow->state == FLOW_DIALLING)
+                flow_limit(flow, LOOK_MS);
+        else
+                held_answer(flow);
+}
+
+void held_check_all(struct relay *relay)
+{
+        struct flow *flow;
+
+        DL_FOREACH(relay->flows, flow)
+                if (flow->held && flow->state == FLOW_DIALLING)
+                        held_check(flow);
+}

@@ -1,0 +1,7 @@
+/* epoll(7), edge-triggered, registered after connect(). */
+#include "idiom_epoll.h"
+
+int main(int argc, char **argv)
+{
+        return run_epoll(argc, argv, false, EPOLLET);
+}

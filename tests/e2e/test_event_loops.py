@@ -1,0 +1,169 @@
+"""An event loop is not held up: five hundred connections at once, one in ten refused, one in ten slow, from one asyncio
+loop and from one Node process, and every result is the true one. And a relay that has stopped answering costs the
+loop a bounded time, once; connections then go out directly, which is in the record when the relay is back."""
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import runner
+from slow_origins import Origins
+from test_network import _relay_of, _wait_for
+
+HOOK_MS = 10  # what design.md grants; a hook takes 0.1 ms
+COUNT = 500
+
+ASYNCIO = """
+import asyncio, json, socket, sys, time
+good, refused, slow = map(int, sys.argv[1:4])
+count = int(sys.argv[4])
+worst, results = [0.0], {}
+real = socket.socket.connect
+def timed(self, address):
+    start = time.perf_counter()
+    try:
+        return real(self, address)
+    finally:
+        worst[0] = max(worst[0], time.perf_counter() - start)
+socket.socket.connect = timed
+async def one(n):
+    kind, port = ("refused", refused) if n % 10 == 3 else ("slow", slow) if n % 10 == 7 else ("good", good)
+    start = time.monotonic()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"give\\n")
+        outcome = str(len(await reader.read()))
+        writer.close()
+    except OSError as error:
+        outcome = type(error).__name__
+    key = f"{kind} {outcome} {'late' if time.monotonic() - start > 2 else 'soon'}"
+    results[key] = results.get(key, 0) + 1
+async def main():
+    await asyncio.gather(*(one(n) for n in range(count)))
+asyncio.run(main())
+print(json.dumps([results, worst[0] * 1000]))
+"""
+
+NODE = """
+const net = require('net');
+const [good, refused, slow, count] = process.argv.slice(2).map(Number);
+const results = {};
+let open = count, worst = 0;
+for (let n = 0; n < count; n++) {
+  const [kind, port] = n % 10 == 3 ? ['refused', refused] : n % 10 == 7 ? ['slow', slow] : ['good', good];
+  const start = Date.now();
+  let bytes = 0, outcome = null;
+  const before = process.hrtime.bigint();
+  const socket = net.connect(port, '127.0.0.1', () => socket.write('give\\n'));
+  worst = Math.max(worst, Number(process.hrtime.bigint() - before) / 1e6);
+  socket.on('data', (data) => bytes += data.length);
+  socket.on('error', (error) => outcome = error.code);
+  socket.on('close', () => {
+    const key = `${kind} ${outcome || bytes} ${Date.now() - start > 2000 ? 'late' : 'soon'}`;
+    results[key] = (results[key] || 0) + 1;
+    if (--open == 0) console.log(JSON.stringify([results, worst]));
+  });
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def origins():
+    with Origins() as made:
+        yield made
+
+
+def _ports(origins):
+    return [str(getattr(origins, kind)("127.0.0.1")[1]) for kind in ("answers", "refuses", "slow")]
+
+
+def _check(done, refusal):
+    results, worst_ms = json.loads(done.stdout)
+    tenth = COUNT // 10
+    assert results == {"good 3016 soon": COUNT - 2 * tenth, f"refused {refusal} soon": tenth, "slow 3016 late": tenth}, str(done)
+    return worst_ms
+
+
+def _loop_is_not_held_up(sandbox, origins, argv, refusal):
+    worst = []
+    for _ in range(3):  # on a busy machine any system call may take 10 ms: the best of three is the hook's
+        done = sandbox.tapline([*argv, *_ports(origins), str(COUNT)])
+        worst.append(_check(done, refusal))
+        assert len(done.of("connect")) == COUNT
+        if worst[-1] <= HOOK_MS:
+            return
+    raise AssertionError(f"connect() took up to {worst} ms")
+
+
+def test_asyncio(sandbox, origins):
+    python = Path("/usr/bin/python3")
+    _loop_is_not_held_up(sandbox, origins, [python, "-c", ASYNCIO], "ConnectionRefusedError")
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no Node here")
+def test_node(sandbox, origins):
+    program = sandbox.user.make_file(sandbox.work / "many.js", NODE)
+    _loop_is_not_held_up(sandbox, origins, ["node", program], "ECONNREFUSED")
+
+
+def test_the_hook_itself(sandbox, origins):
+    build = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build")).resolve()
+    client = sandbox.root / "hook_time"
+    shutil.copy(build / "clients" / "hook_time", client)
+    port = origins.answers("127.0.0.1")[1]
+    for _ in range(3):
+        done = sandbox.tapline([client, "127.0.0.1", str(port), str(COUNT)])
+        others, median, p99, worst = (float(n) for n in re.findall(r" ([\d.]+)", done.stdout))
+        assert others == 0, str(done)
+        if median < 1000 and p99 < 5000 and worst < HOOK_MS * 1000:
+            return
+    raise AssertionError(str(done))
+
+
+STALLED = """
+import socket, sys, time, os
+port, go, going = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+while not os.path.exists(go):
+    time.sleep(0.02)
+took = []
+for n in range(5):
+    with socket.socket() as s:
+        s.setblocking(False)
+        start = time.monotonic()
+        s.connect_ex(("127.0.0.1", port))
+        took.append(time.monotonic() - start)
+        time.sleep(0.1)
+        s.setblocking(True)
+        s.sendall(b"give\\n")
+        assert s.recv(5) == b"hello"
+open(going, "w").close()
+print(*(round(t * 1000) for t in took))
+"""
+
+
+def test_a_stalled_relay_holds_up_once_and_is_told_later(sandbox, origins):
+    go, going = sandbox.work / "go", sandbox.work / "going"
+    argv, record = sandbox.tapline_argv(["/usr/bin/python3", "-c", STALLED, str(origins.answers("127.0.0.1")[1]), go, going])
+    process = sandbox.start(argv)
+    try:
+        relay = _relay_of(process)
+        time.sleep(0.3)
+        os.kill(relay, signal.SIGSTOP)
+        go.touch()
+        _wait_for(going)
+        os.kill(relay, signal.SIGCONT)
+        done = sandbox.finish(process, record, timeout=20)
+    finally:
+        runner.kill_marked(process.mark)
+    took = [int(n) for n in done.stdout.split()]
+    assert 200 <= took[0] <= 700, str(done)
+    assert all(n <= 100 for n in took[1:]), f"held up again\n{done}"
+    passed = [e for e in done.of("connect") if e["kind"] == "direct"]
+    given_up = done.of("flow.close", reason="went out directly: the relay did not answer in time")
+    assert len(passed) == 4 and len(given_up) == 1, str(done)
+    assert not [f for f in done.report["findings"] if f["severity"] == "error"], str(done)
