@@ -27,7 +27,8 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
 }
 
 /* Write an original destination as the descriptor's family has it. */
-static void fill_peer(const struct wire_addr *peer, int family, struct sockaddr *out, socklen_t *len)
+static void fill_peer(const struct wire_addr *peer, int family, struct sockaddr *out,
+                      socklen_t *len)
 {
         struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(peer->port)};
         struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(peer->port)};

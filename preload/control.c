@@ -20,7 +20,8 @@ static bool listener_is_trusted(int fd)
         struct ucred who;
         socklen_t len = sizeof who;
 
-        if (sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, SYS_LONG(&who), SYS_LONG(&len), 0) < 0)
+        if (sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, SYS_LONG(&who), SYS_LONG(&len), 0) <
+            0)
                 return false;
         return who.uid == 0 || who.uid == (uid_t)sys(SYS_geteuid, 0, 0, 0);
 }

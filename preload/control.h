@@ -14,7 +14,8 @@
 int control_open(void);
 void control_close(int fd);
 
-/* Complete the head (magic, length, thread, time) and send; more may be NULL. Returns 0 or -errno. */
+/* Complete the head (magic, length, thread, time) and send; more may be NULL. Returns 0 or -errno.
+ */
 int control_send(int fd, enum wire_type type, struct wire_head *head, size_t len);
 
 /* Receive one verdict, waiting at most timeout_ms (0: as long as it takes, or until a signal).
@@ -27,8 +28,8 @@ int control_report(enum wire_type type, struct wire_head *head, size_t len);
 int control_report2(enum wire_type type, struct wire_head *head, size_t len, const void *more,
                     size_t more_len);
 
-/* The relay was silent for too long: do without it for a while, so that an event loop is held up once and
- * not at every connection. */
+/* The relay was silent for too long: do without it for a while, so that an event loop is held up
+ * once and not at every connection. */
 void control_stalled(void);
 bool control_is_stalled(void);
 

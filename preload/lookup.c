@@ -1,5 +1,5 @@
-/* getaddrinfo(3) and the gethostbyname(3) family: the real call, its answer unchanged, and a message that
- * tells the relay which name belongs to which addresses. */
+/* getaddrinfo(3) and the gethostbyname(3) family: the real call, its answer unchanged, and a
+ * message that tells the relay which name belongs to which addresses. */
 #include "config.h"
 #include "control.h"
 #include "real.h"
@@ -87,12 +87,14 @@ static int64_t now_us(void)
 
 static void report(struct lookup_packet *packet, int result, int error, int64_t start_us)
 {
-        size_t rest_len = packet->lookup.name_len + packet->lookup.address_count * sizeof(struct wire_addr);
+        size_t rest_len =
+                packet->lookup.name_len + packet->lookup.address_count * sizeof(struct wire_addr);
 
         packet->lookup.result = result;
         packet->lookup.error = result == EAI_SYSTEM ? error : 0;
         packet->lookup.duration_us = (uint32_t)(now_us() - start_us);
-        control_report(WIRE_LOOKUP, &packet->lookup.head, offsetof(struct lookup_packet, rest) + rest_len);
+        control_report(WIRE_LOOKUP, &packet->lookup.head,
+                       offsetof(struct lookup_packet, rest) + rest_len);
 }
 
 /* An address literal is no lookup: nothing is asked of anybody. */
@@ -142,7 +144,8 @@ static int eai_of(int error)
         }
 }
 
-static void report_host(const char *name, const struct hostent *host, int host_error, int64_t start_us)
+static void report_host(const char *name, const struct hostent *host, int host_error,
+                        int64_t start_us)
 {
         struct lookup_packet packet;
         int saved = errno;
@@ -174,8 +177,9 @@ EXPORT struct hostent *gethostbyname2(const char *name, int family)
 }
 
 /* ERANGE asks for a larger buffer: the answer comes with the next call. */
-EXPORT int gethostbyname_r(const char *restrict name, struct hostent *restrict own, char *restrict buffer,
-                           size_t cap, struct hostent **restrict host, int *restrict host_error)
+EXPORT int gethostbyname_r(const char *restrict name, struct hostent *restrict own,
+                           char *restrict buffer, size_t cap, struct hostent **restrict host,
+                           int *restrict host_error)
 {
         int64_t start_us = now_us();
         int result = REAL(gethostbyname_r)(name, own, buffer, cap, host, host_error);

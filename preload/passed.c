@@ -13,15 +13,16 @@ void passed_report(const struct wire_addr *to, enum wire_passed_reason reason, u
         control_report(WIRE_PASSED, &message.head, sizeof message);
 }
 
-void passed_tell(int control, const struct wire_addr *to, enum wire_passed_reason reason, uint32_t flags)
+void passed_tell(int control, const struct wire_addr *to, enum wire_passed_reason reason,
+                 uint32_t flags)
 {
         struct wire_passed message = {.to = *to, .reason = reason, .flags = flags};
 
         control_send(control, WIRE_PASSED, &message.head, sizeof message);
 }
 
-/* An unconnected socket sends every datagram with an address. A slot lost to another socket, or to a child of
- * vfork(2), costs a second message at most. */
+/* An unconnected socket sends every datagram with an address. A slot lost to another socket, or to
+ * a child of vfork(2), costs a second message at most. */
 static bool is_first(int fd, const struct wire_addr *to)
 {
         static _Atomic uint64_t seen[SEEN];

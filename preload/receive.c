@@ -11,8 +11,8 @@
 /* What programs built with _FORTIFY_SOURCE call; no header declares them. */
 EXPORT ssize_t __read_chk(int fd, void *data, size_t len, size_t cap);
 EXPORT ssize_t __recv_chk(int fd, void *data, size_t len, size_t cap, int flags);
-EXPORT ssize_t __recvfrom_chk(int fd, void *data, size_t len, size_t cap, int flags, struct sockaddr *from,
-                              socklen_t *from_len);
+EXPORT ssize_t __recvfrom_chk(int fd, void *data, size_t len, size_t cap, int flags,
+                              struct sockaddr *from, socklen_t *from_len);
 
 static inline ssize_t received(ssize_t n, int fd)
 {
@@ -46,14 +46,14 @@ EXPORT ssize_t __recv_chk(int fd, void *data, size_t len, size_t cap, int flags)
         return received(REAL(__recv_chk)(fd, data, len, cap, flags), fd);
 }
 
-EXPORT ssize_t recvfrom(int fd, void *restrict data, size_t len, int flags, struct sockaddr *restrict from,
-                        socklen_t *restrict from_len)
+EXPORT ssize_t recvfrom(int fd, void *restrict data, size_t len, int flags,
+                        struct sockaddr *restrict from, socklen_t *restrict from_len)
 {
         return received(REAL(recvfrom)(fd, data, len, flags, from, from_len), fd);
 }
 
-EXPORT ssize_t __recvfrom_chk(int fd, void *data, size_t len, size_t cap, int flags, struct sockaddr *from,
-                              socklen_t *from_len)
+EXPORT ssize_t __recvfrom_chk(int fd, void *data, size_t len, size_t cap, int flags,
+                              struct sockaddr *from, socklen_t *from_len)
 {
         return received(REAL(__recvfrom_chk)(fd, data, len, cap, flags, from, from_len), fd);
 }

@@ -1,10 +1,11 @@
 /* Takes a connect() to the relay; see redirect.h and docs/connect.md.
  *
- * A non-blocking descriptor must not look connected before the upstream is, so it is connected to a port of
- * the relay's that answers no SYN: to the kernel and to the program it is connecting, with all that
- * follows from that (not writable, EALREADY, EAGAIN, ENOTCONN, its own SYN timeout). Once the upstream is
- * there, the relay connects from that port to the descriptor's, which both sides see as a simultaneous
- * open (RFC 9293 section 3.5), or starts to and resets it, which the program sees as a refusal. */
+ * A non-blocking descriptor must not look connected before the upstream is, so it is connected to a
+ * port of the relay's that answers no SYN: to the kernel and to the program it is connecting, with
+ * all that follows from that (not writable, EALREADY, EAGAIN, ENOTCONN, its own SYN timeout). Once
+ * the upstream is there, the relay connects from that port to the descriptor's, which both sides
+ * see as a simultaneous open (RFC 9293 section 3.5), or starts to and resets it, which the program
+ * sees as a refusal. */
 #include "redirect.h"
 #include "config.h"
 #include "control.h"
@@ -37,7 +38,8 @@ static bool is_bound_to_device(int fd)
         char name[IFNAMSIZ] = "";
         socklen_t len = sizeof name;
 
-        return sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, SYS_LONG(name), SYS_LONG(&len), 0) == 0 &&
+        return sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, SYS_LONG(name), SYS_LONG(&len),
+                    0) == 0 &&
                name[0] != '\0' && strcmp(name, "lo") != 0;
 }
 
@@ -50,7 +52,8 @@ static bool families_fit(int fd, const struct sockaddr *to, struct plan *plan)
                 return false;
         if (plan->family == AF_INET)
                 return true;
-        plan->by_v6 = (is_bound && plan->local.family == AF_INET6) || socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1;
+        plan->by_v6 = (is_bound && plan->local.family == AF_INET6) ||
+                      socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1;
         if (plan->to.family == AF_INET)
                 return !plan->by_v6;
         return !is_bound || plan->local.family == AF_INET6;
@@ -60,8 +63,8 @@ enum redirect redirect_plan(int fd, const struct sockaddr *to, socklen_t len, st
 {
         long flags;
 
-        if (!config.ready || to == NULL || !socket_to_wire(to, len, &plan->to) || plan->to.port == 0 ||
-            (socket_is_loopback(&plan->to) && !config.redirect_loopback))
+        if (!config.ready || to == NULL || !socket_to_wire(to, len, &plan->to) ||
+            plan->to.port == 0 || (socket_is_loopback(&plan->to) && !config.redirect_loopback))
                 return PASS;
         if (!socket_is_tcp(fd) || !socket_is_fresh(fd))
                 return PASS;
@@ -99,8 +102,9 @@ static int connect_loopback(int fd, const struct plan *plan, unsigned short port
         return (int)sys(SYS_connect, fd, &v6, sizeof v6);
 }
 
-/* The same without waiting, for a descriptor that blocks: its flags are the program's, and shared with
- * other processes, so the shortest time limit there is must do (one tick of the kernel's clock). */
+/* The same without waiting, for a descriptor that blocks: its flags are the program's, and shared
+ * with other processes, so the shortest time limit there is must do (one tick of the kernel's
+ * clock). */
 static int connect_loopback_briefly(int fd, const struct plan *plan, unsigned short port)
 {
         struct timeval own = {0, 0}, brief = {0, 1};
@@ -140,9 +144,10 @@ static int join(int fd, int control, const struct plan *plan, const struct wire_
         return result;
 }
 
-/* The upstream is not there yet and the program does not wait: leave the descriptor connecting. Returns
- * -EINPROGRESS, or -errno when it cannot be. */
-static int join_later(int fd, int control, const struct plan *plan, const struct wire_verdict *verdict)
+/* The upstream is not there yet and the program does not wait: leave the descriptor connecting.
+ * Returns -EINPROGRESS, or -errno when it cannot be. */
+static int join_later(int fd, int control, const struct plan *plan,
+                      const struct wire_verdict *verdict)
 {
         bool held = verdict->hold_port != 0;
         int result = connect_loopback_briefly(fd, plan, held ? verdict->hold_port : verdict->port);
@@ -163,14 +168,16 @@ static int wait_and_join(int fd, int control, const struct plan *plan, struct wi
 
         sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, SYS_LONG(&limit), SYS_LONG(&len), 0);
         while (result == 0 && verdict->state == WIRE_STATE_PENDING)
-                result = control_verdict(control, verdict, (int)(limit.tv_sec * 1000 + (limit.tv_usec + 999) / 1000));
+                result = control_verdict(control, verdict,
+                                         (int)(limit.tv_sec * 1000 + (limit.tv_usec + 999) / 1000));
         if (result == -EINTR || result == -EAGAIN) {
                 later = join_later(fd, control, plan, verdict);
                 return later == -EINPROGRESS && result == -EINTR ? -EINTR : later;
         }
         if (result < 0)
                 return result;
-        return verdict->state == WIRE_STATE_OPEN ? join(fd, control, plan, verdict) : -verdict->error;
+        return verdict->state == WIRE_STATE_OPEN ? join(fd, control, plan, verdict)
+                                                 : -verdict->error;
 }
 
 static void fill_dial(struct wire_dial *dial, int fd, const struct plan *plan)
@@ -184,8 +191,8 @@ static void fill_dial(struct wire_dial *dial, int fd, const struct plan *plan)
         dial->user_timeout_ms = user_timeout_ms > 0 ? (uint32_t)user_timeout_ms : 0;
 }
 
-/* First answer of the relay: bounded, since a stalled relay must not hang the program. A signal that comes
- * this early might as well have come before connect(). */
+/* First answer of the relay: bounded, since a stalled relay must not hang the program. A signal
+ * that comes this early might as well have come before connect(). */
 static int ask(int fd, int control, const struct plan *plan, struct wire_verdict *verdict)
 {
         struct wire_dial dial;
@@ -194,7 +201,8 @@ static int ask(int fd, int control, const struct plan *plan, struct wire_verdict
         fill_dial(&dial, fd, plan);
         result = control_send(control, WIRE_DIAL, &dial.head, sizeof dial);
         while (result == 0) {
-                result = control_verdict(control, verdict, plan->waits ? CONTROL_STALL_MS : CONTROL_EVENT_MS);
+                result = control_verdict(control, verdict,
+                                         plan->waits ? CONTROL_STALL_MS : CONTROL_EVENT_MS);
                 if (result != -EINTR)
                         break;
                 result = 0;
@@ -224,7 +232,8 @@ static bool by_relay(int fd, int control, const struct plan *plan, int *result)
         case WIRE_STATE_OPEN:
                 break;
         }
-        *result = plan->waits ? wait_and_join(fd, control, plan, &verdict) : join_later(fd, control, plan, &verdict);
+        *result = plan->waits ? wait_and_join(fd, control, plan, &verdict)
+                              : join_later(fd, control, plan, &verdict);
         return *result != -EPIPE; /* the relay has ended, and the descriptor is as it was */
 }
 
@@ -268,8 +277,8 @@ int redirect_true_error(int fd, int error)
 {
         struct wire_verdict verdict;
 
-        if (error != ECONNRESET || !config.ready || !socket_is_tcp(fd) || !ask_about(fd, &verdict) ||
-            verdict.state != WIRE_STATE_FAILED)
+        if (error != ECONNRESET || !config.ready || !socket_is_tcp(fd) ||
+            !ask_about(fd, &verdict) || verdict.state != WIRE_STATE_FAILED)
                 return error;
         return verdict.error;
 }
@@ -292,8 +301,8 @@ bool redirect_peer(int fd, const struct sockaddr *peer, socklen_t len, struct wi
         struct wire_verdict verdict;
         struct wire_addr address;
 
-        if (!config.ready || !socket_to_wire(peer, len, &address) || !leads_to_relay(&address) || !socket_is_tcp(fd) ||
-            !ask_about(fd, &verdict))
+        if (!config.ready || !socket_to_wire(peer, len, &address) || !leads_to_relay(&address) ||
+            !socket_is_tcp(fd) || !ask_about(fd, &verdict))
                 return false;
         *out = verdict.peer;
         return true;

@@ -14,8 +14,8 @@ enum redirect { PASS, REDIRECT };
 struct plan {
         struct wire_addr to, local; /* local: what it is bound to, or all zero */
         uint64_t cookie;
-        int family; /* of the descriptor: AF_INET or AF_INET6 */
-        bool by_v6; /* it can reach ::1 only */
+        int family;    /* of the descriptor: AF_INET or AF_INET6 */
+        bool by_v6;    /* it can reach ::1 only */
         bool nonblock; /* the descriptor's flag */
         bool waits;    /* the call is to wait: not nonblock, and not told otherwise */
 };
@@ -26,15 +26,16 @@ enum redirect redirect_plan(int fd, const struct sockaddr *to, socklen_t len, st
 /* connect(2) by way of the relay: returns and sets errno as the real call would for plan->to. */
 int redirect_connect(int fd, const struct plan *plan, const struct sockaddr *to, socklen_t len);
 
-/* What went wrong in truth: the relay can refuse a descriptor that waits for it only with a reset. Given the
- * errno that the kernel reported for fd, returns the upstream's. Asks only on ECONNRESET. */
+/* What went wrong in truth: the relay can refuse a descriptor that waits for it only with a reset.
+ * Given the errno that the kernel reported for fd, returns the upstream's. Asks only on ECONNRESET.
+ */
 int redirect_true_error(int fd, int error);
 
 /* A call on fd has failed: put errno right. */
 __attribute__((cold, noinline)) void redirect_failed(int fd);
 
-/* The original destination of a descriptor that is connected to peer. Returns false if peer is not the
- * relay; cheap (no message) where it cannot be. */
+/* The original destination of a descriptor that is connected to peer. Returns false if peer is not
+ * the relay; cheap (no message) where it cannot be. */
 bool redirect_peer(int fd, const struct sockaddr *peer, socklen_t len, struct wire_addr *out);
 
 #endif

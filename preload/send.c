@@ -1,6 +1,6 @@
-/* send(2) and its kin. They fail with the relay's reset where the real ones would fail with the upstream's
- * errno; with MSG_FASTOPEN and an address they connect; with an address on a datagram socket they may
- * be told to fail. */
+/* send(2) and its kin. They fail with the relay's reset where the real ones would fail with the
+ * upstream's errno; with MSG_FASTOPEN and an address they connect; with an address on a datagram
+ * socket they may be told to fail. */
 #include "passed.h"
 #include "real.h"
 #include "redirect.h"
@@ -58,7 +58,8 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
         unsigned good = 0;
 
-        while (good < count && prepare(fd, &flags, messages[good].msg_hdr.msg_name, messages[good].msg_hdr.msg_namelen) == 0)
+        while (good < count && prepare(fd, &flags, messages[good].msg_hdr.msg_name,
+                                       messages[good].msg_hdr.msg_namelen) == 0)
                 good++;
         if (good == 0 && count > 0)
                 return -1;

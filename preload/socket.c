@@ -35,7 +35,8 @@ bool socket_local(int fd, struct wire_addr *out)
         socklen_t len = sizeof ss;
 
         memset(out, 0, sizeof *out);
-        return sys(SYS_getsockname, fd, &ss, &len) == 0 && socket_to_wire((struct sockaddr *)&ss, len, out);
+        return sys(SYS_getsockname, fd, &ss, &len) == 0 &&
+               socket_to_wire((struct sockaddr *)&ss, len, out);
 }
 
 bool socket_is_any(const struct wire_addr *a)
@@ -69,7 +70,8 @@ uint64_t socket_cookie(int fd)
         uint64_t cookie = 0;
         socklen_t len = sizeof cookie;
 
-        if (sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, SYS_LONG(&cookie), SYS_LONG(&len), 0) < 0)
+        if (sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, SYS_LONG(&cookie), SYS_LONG(&len), 0) <
+            0)
                 return 0;
         return cookie;
 }
@@ -86,13 +88,15 @@ bool socket_is_fresh(int fd)
 {
         struct pollfd end = {.fd = fd, .events = POLLRDHUP};
         struct tcp_info info;
-        socklen_t len = sizeof info.tcpi_state; /* the first byte; the rest costs more to collect than to skip */
+        socklen_t len = sizeof info.tcpi_state; /* the first byte; the rest costs more to collect
+                                                   than to skip */
 
         info.tcpi_state = 0;
-        if (sys6(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, SYS_LONG(&info), SYS_LONG(&len), 0) < 0 ||
+        if (sys6(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, SYS_LONG(&info), SYS_LONG(&len), 0) <
+                    0 ||
             info.tcpi_state != TCP_CLOSE)
                 return false;
-        /* Closed by a failure or an end, not fresh: both directions are shut until connect() or AF_UNSPEC
-         * has cleared it away. */
+        /* Closed by a failure or an end, not fresh: both directions are shut until connect() or
+         * AF_UNSPEC has cleared it away. */
         return sys(SYS_poll, &end, 1, 0) >= 0 && (end.revents & POLLRDHUP) == 0;
 }

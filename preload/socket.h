@@ -1,5 +1,5 @@
-/* What a socket is, asked of the kernel by raw calls: addresses in the wire form, options, state. No
- * table of descriptors anywhere. errno is not touched. */
+/* What a socket is, asked of the kernel by raw calls: addresses in the wire form, options, state.
+ * No table of descriptors anywhere. errno is not touched. */
 #ifndef PRELOAD_SOCKET_H
 #define PRELOAD_SOCKET_H
 
@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-/* Copy a socket address to the wire form; v4-mapped becomes IPv4. Returns false for other families. */
+/* Copy a socket address to the wire form; v4-mapped becomes IPv4. Returns false for other families.
+ */
 bool socket_to_wire(const struct sockaddr *from, socklen_t len, struct wire_addr *out);
 
 /* The descriptor's own address. Returns false if it has none (then *out is all zero). */
@@ -20,14 +21,15 @@ bool socket_is_any(const struct wire_addr *a);
 /* An integer option, or -1. */
 int socket_option(int fd, int level, int name);
 
-/* Which socket this is, whatever descriptor it goes by in whatever process; 0: the kernel does not say. */
+/* Which socket this is, whatever descriptor it goes by in whatever process; 0: the kernel does not
+ * say. */
 uint64_t socket_cookie(int fd);
 
 /* TCP, on IPv4 or IPv6. */
 bool socket_is_tcp(int fd);
 
-/* A TCP socket on which the kernel would begin a connection now: not connected or connecting, not listening,
- * and with no failure that connect(2) has yet to report. */
+/* A TCP socket on which the kernel would begin a connection now: not connected or connecting, not
+ * listening, and with no failure that connect(2) has yet to report. */
 bool socket_is_fresh(int fd);
 
 #endif

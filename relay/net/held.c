@@ -1,5 +1,5 @@
-/* Flows whose program waits at the hold; see held.h. Nothing tells the relay when such a program gives up (a
- * descriptor in SYN_SENT is closed without a packet), so it looks now and then. */
+/* Flows whose program waits at the hold; see held.h. Nothing tells the relay when such a program
+ * gives up (a descriptor in SYN_SENT is closed without a packet), so it looks now and then. */
 #include "net/held.h"
 #include "net/hold.h"
 
@@ -13,7 +13,8 @@ enum {
 
 static void program_gone(struct flow *flow)
 {
-        flow_abort(flow, &(struct flow_end){"client", "reset", "gave up before the connection was there", 0});
+        flow_abort(flow, &(struct flow_end){"client", "reset",
+                                            "gave up before the connection was there", 0});
 }
 
 static bool is_gone(const struct flow *flow)
@@ -21,7 +22,8 @@ static bool is_gone(const struct flow *flow)
         return hold_is_waiting(flow->relay->hold, &flow->local, flow->cookie) == 0;
 }
 
-/* The descriptor that is to be answered must be the one that waits: its port may be another program's by now. */
+/* The descriptor that is to be answered must be the one that waits: its port may be another
+ * program's by now. */
 void held_answer(struct flow *flow)
 {
         int fd, answered;
@@ -68,7 +70,7 @@ void held_check_all(struct relay *relay)
 {
         struct flow *flow;
 
-        DL_FOREACH(relay->flows, flow)
+        DL_FOREACH (relay->flows, flow)
                 if (flow->held && flow->state == FLOW_DIALLING)
                         held_check(flow);
 }

@@ -1,4 +1,5 @@
-/* Flows whose program waits at the hold (hold.h): letting it in, refusing it, and seeing that it has gone. */
+/* Flows whose program waits at the hold (hold.h): letting it in, refusing it, and seeing that it
+ * has gone. */
 #ifndef NET_HELD_H
 #define NET_HELD_H
 

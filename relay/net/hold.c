@@ -90,8 +90,8 @@ static int connect_to(int fd, const struct wire_addr *to)
         return connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 }
 
-/* Two locks, since either has a key: a queue that is full (one connection of our own is in it, and accepted
- * never), and a hop limit that only a program which sets IP_TTL has. */
+/* Two locks, since either has a key: a queue that is full (one connection of our own is in it, and
+ * accepted never), and a hop limit that only a program which sets IP_TTL has. */
 static int door_open(struct door *door, int family, uint16_t port)
 {
         struct wire_addr address;
@@ -101,7 +101,8 @@ static int door_open(struct door *door, int family, uint16_t port)
         door->listener = bind_to(family, port);
         if (door->listener < 0)
                 return door->listener;
-        if (listen(door->listener, 0) < 0 || (door->filler = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
+        if (listen(door->listener, 0) < 0 ||
+            (door->filler = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
                 return -errno;
         loopback(family, port_of(door->listener), &address);
         result = connect_to(door->filler, &address);
@@ -134,8 +135,9 @@ int hold_answer(struct hold *hold, const struct wire_addr *client, bool refuse)
 
         if (fd < 0)
                 return fd;
-        /* Not to be acknowledged at once: the program's end must not get beyond SYN_RECV before it is reset,
-         * or it would look connected for a moment (TCP_QUICKACK in tcp(7); the kernel waits 200 ms). */
+        /* Not to be acknowledged at once: the program's end must not get beyond SYN_RECV before it
+         * is reset, or it would look connected for a moment (TCP_QUICKACK in tcp(7); the kernel
+         * waits 200 ms). */
         if (refuse)
                 set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
         result = connect_to(fd, client);
@@ -166,12 +168,15 @@ static void diag_address(const struct wire_addr *from, __be16 *port, __be32 *add
 }
 
 /* Returns the state of the socket (TCP_* of tcp.h) or -errno. */
-static int ask_state(int diag, const struct wire_addr *local, const struct wire_addr *remote, uint64_t cookie)
+static int ask_state(int diag, const struct wire_addr *local, const struct wire_addr *remote,
+                     uint64_t cookie)
 {
         struct {
                 struct nlmsghdr head;
                 struct inet_diag_req_v2 body;
-        } request = {.head = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST}};
+        } request = {.head = {.nlmsg_len = sizeof request,
+                              .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                              .nlmsg_flags = NLM_F_REQUEST}};
         _Alignas(struct nlmsghdr) char answer[1024];
         struct nlmsghdr *head = (struct nlmsghdr *)answer;
         ssize_t n;
@@ -185,7 +190,8 @@ static int ask_state(int diag, const struct wire_addr *local, const struct wire_
         diag_address(remote, &request.body.id.idiag_dport, request.body.id.idiag_dst);
         if (send(diag, &request, sizeof request, 0) < 0)
                 return -errno;
-        n = recv(diag, answer, sizeof answer, MSG_DONTWAIT); /* the kernel has answered within send() */
+        n = recv(diag, answer, sizeof answer,
+                 MSG_DONTWAIT); /* the kernel has answered within send() */
         if (n < 0)
                 return -errno;
         if (!NLMSG_OK(head, (size_t)n))
@@ -229,8 +235,8 @@ static bool try_answer(struct hold *hold, int family, bool refuse)
             getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
                 goto out;
         address_from_socket((struct sockaddr *)&ss, &client);
-        if (hold_is_waiting(hold, &client, 0) != 1 || (back = hold_answer(hold, &client, refuse)) < 0 ||
-            events_of(back, TRIAL_MS) != POLLOUT)
+        if (hold_is_waiting(hold, &client, 0) != 1 ||
+            (back = hold_answer(hold, &client, refuse)) < 0 || events_of(back, TRIAL_MS) != POLLOUT)
                 goto out;
         if (!refuse) {
                 works = events_of(fd, TRIAL_MS) == POLLOUT;

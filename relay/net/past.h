@@ -1,5 +1,5 @@
-/* What became of redirected connections that are gone, by the program's socket: a program may ask long after
- * (getsockopt(SO_ERROR), getpeername), and a tap's message may come late. */
+/* What became of redirected connections that are gone, by the program's socket: a program may ask
+ * long after (getsockopt(SO_ERROR), getpeername), and a tap's message may come late. */
 #ifndef NET_PAST_H
 #define NET_PAST_H
 
@@ -8,7 +8,8 @@
 /* Remember flow, which has a cookie. The oldest is forgotten when there are too many. */
 void past_add(const struct flow *flow);
 
-/* Fill verdict as flow_verdict would have. Returns false, verdict untouched, if it is not known (any more). */
+/* Fill verdict as flow_verdict would have. Returns false, verdict untouched, if it is not known
+ * (any more). */
 bool past_verdict(struct relay *relay, uint64_t cookie, struct wire_verdict *verdict);
 
 /* Were its requests recorded by the relay? */

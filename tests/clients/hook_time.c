@@ -1,6 +1,6 @@
-/* How long connect() itself takes: HOST PORT [COUNT] non-blocking connects, one after the other, each kept open until
- * the end. Prints the number that did not end as "in progress", then median, 99th percentile and maximum in
- * microseconds. Run by tests/e2e/test_event_loops.py. */
+/* How long connect() itself takes: HOST PORT [COUNT] non-blocking connects, one after the other,
+ * each kept open until the end. Prints the number that did not end as "in progress", then median,
+ * 99th percentile and maximum in microseconds. Run by tests/e2e/test_event_loops.py. */
 #include "idiom.h"
 
 #include <sys/resource.h>
@@ -42,6 +42,7 @@ int main(int argc, char **argv)
                 others += result == 0 || errno != EINPROGRESS;
         }
         qsort(took, (size_t)count, sizeof *took, compare);
-        printf("others %d median %.1f p99 %.1f max %.1f\n", others, took[count / 2], took[count * 99 / 100], took[count - 1]);
+        printf("others %d median %.1f p99 %.1f max %.1f\n", others, took[count / 2],
+               took[count * 99 / 100], took[count - 1]);
         return 0;
 }

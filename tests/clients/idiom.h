@@ -1,6 +1,7 @@
-/* What the idiom_*.c programs share. Each connects in one manner to HOST PORT [SYNCNT] and prints what it saw:
- * one line per step, ending in t=<milliseconds since the start>. tests/e2e/test_idioms.py runs each bare and
- * under tapline and compares the lines, and the times with a tolerance. */
+/* What the idiom_*.c programs share. Each connects in one manner to HOST PORT [SYNCNT] and prints
+ * what it saw: one line per step, ending in t=<milliseconds since the start>.
+ * tests/e2e/test_idioms.py runs each bare and under tapline and compares the lines, and the times
+ * with a tolerance. */
 #ifndef IDIOM_H
 #define IDIOM_H
 
@@ -129,7 +130,11 @@ UNUSED_OK const char *event_names(unsigned events)
         static const struct {
                 unsigned bit;
                 const char *name;
-        } names[] = {{POLLIN, "IN"}, {POLLOUT, "OUT"}, {POLLRDHUP, "RDHUP"}, {POLLERR, "ERR"}, {POLLHUP, "HUP"}};
+        } names[] = {{POLLIN, "IN"},
+                     {POLLOUT, "OUT"},
+                     {POLLRDHUP, "RDHUP"},
+                     {POLLERR, "ERR"},
+                     {POLLHUP, "HUP"}};
         static _Thread_local char text[40];
 
         text[0] = '\0';

@@ -1,4 +1,5 @@
-/* A blocking connect(), what is left after a failure, and a second attempt on the same descriptor. */
+/* A blocking connect(), what is left after a failure, and a second attempt on the same descriptor.
+ */
 #include "idiom.h"
 
 int main(int argc, char **argv)

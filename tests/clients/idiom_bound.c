@@ -1,4 +1,5 @@
-/* Bound to an address, blocking; then to an address and a port of its own, non-blocking. The origin tells whom it saw. */
+/* Bound to an address, blocking; then to an address and a port of its own, non-blocking. The origin
+ * tells whom it saw. */
 #include "idiom.h"
 
 static int bound_socket(int flags, uint16_t port)
@@ -29,7 +30,10 @@ static void say_own(int fd, uint16_t port)
         socklen_t len = sizeof own;
 
         getsockname(fd, (struct sockaddr *)&own, &len);
-        say("own %s port %s", inet_ntoa(own.sin_addr), port == 0 ? "any" : ntohs(own.sin_port) == port ? "as bound" : "ANOTHER");
+        say("own %s port %s", inet_ntoa(own.sin_addr),
+            port == 0                     ? "any"
+            : ntohs(own.sin_port) == port ? "as bound"
+                                          : "ANOTHER");
 }
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* The descriptor is duplicated while it connects, the first one closed, and another made in its place. */
+/* The descriptor is duplicated while it connects, the first one closed, and another made in its
+ * place. */
 #include "idiom.h"
 
 int main(int argc, char **argv)

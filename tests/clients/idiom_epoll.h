@@ -1,5 +1,5 @@
-/* Non-blocking, waiting with epoll(7): registered before or after connect(), level or edge. Used by the
- * idiom_epoll_*.c programs. */
+/* Non-blocking, waiting with epoll(7): registered before or after connect(), level or edge. Used by
+ * the idiom_epoll_*.c programs. */
 #ifndef IDIOM_EPOLL_H
 #define IDIOM_EPOLL_H
 

@@ -24,7 +24,8 @@ int main(int argc, char **argv)
         message.msg_name = &target;
         message.msg_namelen = target_len;
         fd = tcp_socket(0);
-        n = sendto(fd, "give\n", 5, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&target, target_len);
+        n = sendto(fd, "give\n", 5, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&target,
+                   target_len);
         say("sendto %zd %s", n, outcome(n));
         if (n > 0)
                 receive(fd);
@@ -40,7 +41,8 @@ int main(int argc, char **argv)
         if (n == 0)
                 exchange(fd);
         fd = tcp_socket(SOCK_NONBLOCK);
-        n = sendto(fd, "give\n", 5, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&target, target_len);
+        n = sendto(fd, "give\n", 5, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&target,
+                   target_len);
         say("sendto %zd %s", n, outcome(n));
         if (n < 0 && errno != EINPROGRESS)
                 return 0;

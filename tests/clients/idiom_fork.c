@@ -1,4 +1,5 @@
-/* The parent begins to connect, a child that it forks meanwhile sees it through; the parent has closed its copy. */
+/* The parent begins to connect, a child that it forks meanwhile sees it through; the parent has
+ * closed its copy. */
 #include "idiom.h"
 
 #include <sys/wait.h>

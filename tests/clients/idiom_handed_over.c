@@ -1,4 +1,5 @@
-/* A connecting descriptor is sent to another process over SCM_RIGHTS; that one has connected nothing itself. */
+/* A connecting descriptor is sent to another process over SCM_RIGHTS; that one has connected
+ * nothing itself. */
 #include "idiom.h"
 
 #include <sys/wait.h>
@@ -10,9 +11,14 @@ union control {
 
 static void hand_over(int through, int fd)
 {
-        union control control = {.head = {.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+        union control control = {.head = {.cmsg_len = CMSG_LEN(sizeof fd),
+                                          .cmsg_level = SOL_SOCKET,
+                                          .cmsg_type = SCM_RIGHTS}};
         struct iovec part = {.iov_base = (void *)"x", .iov_len = 1};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof control};
 
         memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
         if (sendmsg(through, &message, 0) != 1)
@@ -24,7 +30,10 @@ static int take_over(int through)
         union control control;
         char byte;
         struct iovec part = {.iov_base = &byte, .iov_len = 1};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct msghdr message = {.msg_iov = &part,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof control};
         int fd = -1;
 
         if (recvmsg(through, &message, 0) == 1)

@@ -1,4 +1,5 @@
-/* connect() called again and again: while it goes on, when it is done, and after that; also with AF_UNSPEC. */
+/* connect() called again and again: while it goes on, when it is done, and after that; also with
+ * AF_UNSPEC. */
 #include "idiom.h"
 
 int main(int argc, char **argv)

@@ -1,4 +1,5 @@
-/* A signal during connect(): with SA_RESTART it is not noticed, without it is EINTR and connecting goes on. */
+/* A signal during connect(): with SA_RESTART it is not noticed, without it is EINTR and connecting
+ * goes on. */
 #include "idiom.h"
 
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* The failure is asked for in every order: SO_ERROR, connect(), send(), recv(), on a descriptor each. */
+/* The failure is asked for in every order: SO_ERROR, connect(), send(), recv(), on a descriptor
+ * each. */
 #include "idiom.h"
 
 static int finished(void)

@@ -1,5 +1,5 @@
-/* A descriptor that is connecting is inherited over vfork(2) and exec; the new program, which has connected nothing
- * itself, sees it through. */
+/* A descriptor that is connecting is inherited over vfork(2) and exec; the new program, which has
+ * connected nothing itself, sees it through. */
 #include "idiom.h"
 
 #include <sys/wait.h>
@@ -23,7 +23,8 @@ int main(int argc, char **argv)
         snprintf(number, sizeof number, "%d", fd);
         pid = vfork();
         if (pid == 0) {
-                execl("/proc/self/exe", argv[0], argv[1], argv[2], argc > 3 ? argv[3] : "0", number, NULL);
+                execl("/proc/self/exe", argv[0], argv[1], argv[2], argc > 3 ? argv[3] : "0", number,
+                      NULL);
                 _exit(126);
         }
         waitpid(pid, &status, 0);

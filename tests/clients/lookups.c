@@ -1,4 +1,5 @@
-/* The old ways to look a name up, each once: NAME. Prints what each returned. Run by tests/e2e/test_passed.py. */
+/* The old ways to look a name up, each once: NAME. Prints what each returned. Run by
+ * tests/e2e/test_passed.py. */
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>

@@ -167,3 +167,45 @@ def test_a_stalled_relay_holds_up_once_and_is_told_later(sandbox, origins):
     given_up = done.of("flow.close", reason="went out directly: the relay did not answer in time")
     assert len(passed) == 4 and len(given_up) == 1, str(done)
     assert not [f for f in done.report["findings"] if f["severity"] == "error"], str(done)
+
+
+GIVES_UP = """
+import socket, sys
+s = socket.socket()
+s.setblocking(False)
+print(s.connect_ex(("127.0.0.1", int(sys.argv[1]))))
+"""
+
+
+def test_a_program_that_gives_up_is_not_waited_for(sandbox, origins):
+    """A descriptor in SYN_SENT is closed without a packet: the relay has to see by itself that it is gone."""
+    done = sandbox.tapline(["/usr/bin/python3", "-c", GIVES_UP, str(origins.silent("127.0.0.1")[1])])
+    assert done.of("flow.close", reason="gave up before the connection was there"), str(done)
+    assert done.seconds < 1.5, f"the end of the run waits for the drain\n{done}"
+
+
+WAITS = """
+import errno, select, socket, sys, time
+s = socket.socket()
+s.setblocking(False)
+s.connect_ex(("127.0.0.1", int(sys.argv[1])))
+open(sys.argv[2], "w").close()
+poll = select.poll()
+poll.register(s, select.POLLIN | select.POLLOUT)
+print(poll.poll(20000)[0][1] & (select.POLLERR | select.POLLHUP), errno.errorcode[s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)])
+"""
+
+
+def test_the_relay_is_killed_while_a_program_waits(sandbox, origins):
+    """The port it knocks at is gone, and the kernel's next SYN finds that out."""
+    waiting = sandbox.work / "waiting"
+    argv, record = sandbox.tapline_argv(["/usr/bin/python3", "-c", WAITS, str(origins.silent("127.0.0.1")[1]), waiting])
+    process = sandbox.start(argv)
+    try:
+        relay = _relay_of(process)
+        _wait_for(waiting)
+        os.kill(relay, signal.SIGKILL)
+        done = sandbox.finish(process, record, timeout=25)
+    finally:
+        runner.kill_marked(process.mark)
+    assert done.stdout == "24 ECONNREFUSED\n", str(done)
