@@ -10,11 +10,13 @@
 #define TAPLINE_ENV_TAP    "TAPLINE_TAP"    /* "0": do not tap TLS calls (the relay inspects) */
 #define TAPLINE_ENV_ONLY   "TAPLINE_ONLY"   /* programs to watch; syntax in tapline_program.h */
 #define TAPLINE_ENV_EXCEPT "TAPLINE_EXCEPT" /* programs to leave alone */
-#define TAPLINE_ENV_KEEP   "TAPLINE_KEEP"   /* NAME:NAME...: what to put back into a cleaned environment */
-#define TAPLINE_ENV_INSIDE "TAPLINE_INSIDE" /* "1": made by `tapline run`; see relay/cli/options.h */
-#define TAPLINE_ENV_PREFIX "TAPLINE_"       /* all of the above, and those that stand for options */
+#define TAPLINE_ENV_KEEP                                                                           \
+        "TAPLINE_KEEP" /* NAME:NAME...: what to put back into a cleaned environment */
+#define TAPLINE_ENV_INSIDE                                                                         \
+        "TAPLINE_INSIDE"              /* "1": made by `tapline run`; see relay/cli/options.h */
+#define TAPLINE_ENV_PREFIX "TAPLINE_" /* all of the above, and those that stand for options */
 
-#define TAPLINE_DIR_NAME    "tapline"    /* under XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR */
+#define TAPLINE_DIR_NAME    "tapline" /* under XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR */
 #define TAPLINE_SOCKET_NAME "relay.sock" /* in the runtime directory */
 #define TAPLINE_LIB_NAME    "libtapline.so"
 

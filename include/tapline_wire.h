@@ -25,7 +25,8 @@ enum wire_type {
         WIRE_LOOKUP,    /* a name was looked up: struct wire_lookup, name, then addresses */
         WIRE_FILE,      /* a file call failed: struct wire_file, path NUL [path2 NUL] */
         WIRE_TAP,       /* bytes that begin an HTTP head: struct wire_tap, then the bytes */
-        WIRE_UNCOVERED, /* a program is started without the library: struct wire_uncovered, path NUL */
+        WIRE_UNCOVERED, /* a program is started without the library: struct wire_uncovered, path NUL
+                         */
         WIRE_PASSED = 32, /* this went by without the relay: struct wire_passed */
 };
 
@@ -61,16 +62,16 @@ enum wire_dial_flags {
 struct wire_dial {
         struct wire_head head;
         struct wire_addr to;
-        struct wire_addr local; /* what the descriptor is bound to; all zero: nothing */
-        uint64_t cookie;        /* the socket's, SO_COOKIE of socket(7) */
-        uint32_t flags;         /* enum wire_dial_flags */
-        int32_t syn_count;      /* TCP_SYNCNT of tcp(7), 0: the system's */
+        struct wire_addr local;   /* what the descriptor is bound to; all zero: nothing */
+        uint64_t cookie;          /* the socket's, SO_COOKIE of socket(7) */
+        uint32_t flags;           /* enum wire_dial_flags */
+        int32_t syn_count;        /* TCP_SYNCNT of tcp(7), 0: the system's */
         uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT, 0: the system's */
         uint32_t reserved;
 };
 
-/* Where a descriptor is, seen from the relay. In JOIN, `held` says that it knocks at hold_port and waits
- * there for the relay to let it in or to refuse it. */
+/* Where a descriptor is, seen from the relay. In JOIN, `held` says that it knocks at hold_port and
+ * waits there for the relay to let it in or to refuse it. */
 struct wire_join {
         struct wire_head head;
         struct wire_addr local; /* its own address and port */
@@ -103,11 +104,11 @@ enum wire_verdict_state {
 
 struct wire_verdict {
         struct wire_head head;
-        uint16_t state; /* enum wire_verdict_state */
-        uint16_t port;  /* the relay's listener on loopback, host order */
+        uint16_t state;     /* enum wire_verdict_state */
+        uint16_t port;      /* the relay's listener on loopback, host order */
         uint16_t hold_port; /* where a descriptor waits for the upstream; 0: nowhere, use port */
         uint16_t reserved;
-        int32_t error;  /* errno as connect(2) would have it, or 0 */
+        int32_t error;         /* errno as connect(2) would have it, or 0 */
         struct wire_addr peer; /* original destination */
 };
 
@@ -149,12 +150,12 @@ struct wire_tap {
 
 /* Why the library will not be in a program that is about to be started. */
 enum wire_uncovered_reason {
-        WIRE_COVERED = 0,  /* it will be, as far as can be told: never sent */
-        WIRE_STATIC,       /* no dynamic linker */
-        WIRE_SETUID,       /* secure-execution mode, ld.so(8) */
+        WIRE_COVERED = 0, /* it will be, as far as can be told: never sent */
+        WIRE_STATIC,      /* no dynamic linker */
+        WIRE_SETUID,      /* secure-execution mode, ld.so(8) */
         WIRE_SETGID,
         WIRE_CAPABILITIES,
-        WIRE_FOREIGN,      /* another architecture or another libc's linker */
+        WIRE_FOREIGN, /* another architecture or another libc's linker */
         WIRE_REASON_COUNT,
 };
 

@@ -80,7 +80,8 @@ static void read_environment(void)
         config.reachable = config.relay.sun_path[0] != '\0';
 }
 
-/* A script goes by its own name too: the kernel keeps it (AT_EXECFN), its interpreter is the exe. */
+/* A script goes by its own name too: the kernel keeps it (AT_EXECFN), its interpreter is the exe.
+ */
 static bool is_chosen(const char *argv0)
 {
         char exe[PATH_MAX] = "";

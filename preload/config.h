@@ -16,9 +16,9 @@ struct config {
         bool redirect_loopback; /* TAPLINE_BYPASS=none */
         bool refuse_quic;       /* TAPLINE_QUIC=refuse */
         bool tap;
-        struct sockaddr_un relay; /* control socket; sun_path "" if there is none */
+        struct sockaddr_un relay;  /* control socket; sun_path "" if there is none */
         const char *only, *except; /* names of programs, tapline_program.h; NULL for none */
-        char record[256];         /* where to write when the relay is gone; "" for none */
+        char record[256];          /* where to write when the relay is gone; "" for none */
 };
 
 extern struct config config;

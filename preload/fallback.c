@@ -1,5 +1,5 @@
-/* Failed writes without a relay; see fallback.h. The line in the record has the shape of docs/record.md's
- * file.failure, less what only the relay can look up. */
+/* Failed writes without a relay; see fallback.h. The line in the record has the shape of
+ * docs/record.md's file.failure, less what only the relay can look up. */
 #include "fallback.h"
 #include "config.h"
 #include "sys.h"
@@ -38,7 +38,12 @@ static void put_number(struct line *l, unsigned long value, int width)
 /* Length of a UTF-8 sequence, 0 if s does not begin one. */
 static size_t sequence_len(const unsigned char *s)
 {
-        size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+        size_t n = s[0] < 0x80   ? 1
+                   : s[0] < 0xc2 ? 0
+                   : s[0] < 0xe0 ? 2
+                   : s[0] < 0xf0 ? 3
+                   : s[0] < 0xf5 ? 4
+                                 : 0;
 
         for (size_t i = 1; i < n; i++)
                 if ((s[i] & 0xc0) != 0x80)
@@ -80,11 +85,12 @@ static const char *error_name(int error)
                 int error;
                 const char *name;
         } names[] = {
-                {EACCES, "EACCES"}, {EPERM, "EPERM"},   {EIO, "EIO"},       {ELOOP, "ELOOP"},
-                {ENOTDIR, "ENOTDIR"}, {ENAMETOOLONG, "ENAMETOOLONG"}, {ESTALE, "ESTALE"},
-                {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"}, {EROFS, "EROFS"},   {ENOSPC, "ENOSPC"},
-                {EDQUOT, "EDQUOT"}, {EFBIG, "EFBIG"},   {EXDEV, "EXDEV"},   {EISDIR, "EISDIR"},
-                {ETXTBSY, "ETXTBSY"}, {ENOLCK, "ENOLCK"}, {EOPNOTSUPP, "EOPNOTSUPP"},
+                {EACCES, "EACCES"},   {EPERM, "EPERM"},     {EIO, "EIO"},
+                {ELOOP, "ELOOP"},     {ENOTDIR, "ENOTDIR"}, {ENAMETOOLONG, "ENAMETOOLONG"},
+                {ESTALE, "ESTALE"},   {EMFILE, "EMFILE"},   {ENFILE, "ENFILE"},
+                {EROFS, "EROFS"},     {ENOSPC, "ENOSPC"},   {EDQUOT, "EDQUOT"},
+                {EFBIG, "EFBIG"},     {EXDEV, "EXDEV"},     {EISDIR, "EISDIR"},
+                {ETXTBSY, "ETXTBSY"}, {ENOLCK, "ENOLCK"},   {EOPNOTSUPP, "EOPNOTSUPP"},
         };
 
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)

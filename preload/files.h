@@ -1,5 +1,6 @@
-/* Failed file calls: decides which failures matter, makes paths absolute, tells the relay. Hooks call
- * the real function first and come here only when it failed, so a success costs one comparison. */
+/* Failed file calls: decides which failures matter, makes paths absolute, tells the relay. Hooks
+ * call the real function first and come here only when it failed, so a success costs one
+ * comparison. */
 #ifndef PRELOAD_FILES_H
 #define PRELOAD_FILES_H
 

@@ -36,8 +36,8 @@ static bool is_lock(int command)
                command == F_OFD_SETLKW;
 }
 
-/* fcntl's third argument is an int, a pointer or absent; passed on as the widest of these, which is what
- * the kernel's own interface takes. */
+/* fcntl's third argument is an int, a pointer or absent; passed on as the widest of these, which is
+ * what the kernel's own interface takes. */
 EXPORT int fcntl(int fd, int command, ...)
 {
         va_list list;

@@ -7,7 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* The forms that _FORTIFY_SOURCE calls when flags cannot ask for a mode; no header declares them. */
+/* The forms that _FORTIFY_SOURCE calls when flags cannot ask for a mode; no header declares them.
+ */
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 int __openat_2(int dir, const char *path, int flags);
@@ -90,7 +91,8 @@ EXPORT int __openat64_2(int dir, const char *path, int flags)
 
 EXPORT int creat(const char *path, mode_t mode)
 {
-        return opened(REAL(creat)(path, mode), "creat", AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC);
+        return opened(REAL(creat)(path, mode), "creat", AT_FDCWD, path,
+                      O_CREAT | O_WRONLY | O_TRUNC);
 }
 
 EXPORT int creat64(const char *path, mode_t mode)

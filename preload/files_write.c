@@ -1,6 +1,6 @@
 /* Writing to an open file, error path only: a full disk, an exceeded quota, a broken device. The
- * descriptor's path is looked up after the failure; pipes have none and are skipped, and sockets fail as
- * those of send.c do. */
+ * descriptor's path is looked up after the failure; pipes have none and are skipped, and sockets
+ * fail as those of send.c do. */
 #include "files.h"
 #include "real.h"
 #include "redirect.h"

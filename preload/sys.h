@@ -46,8 +46,7 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #error "libtapline.so needs a raw system call for this architecture: add it to preload/sys.h"
 #endif
 
-#define SYS_LONG(x) ((long)(x))
-#define sys(nr, a, b, c)                                                                           \
-        sys6((nr), SYS_LONG(a), SYS_LONG(b), SYS_LONG(c), 0, 0, 0)
+#define SYS_LONG(x)      ((long)(x))
+#define sys(nr, a, b, c) sys6((nr), SYS_LONG(a), SYS_LONG(b), SYS_LONG(c), 0, 0, 0)
 
 #endif

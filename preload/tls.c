@@ -1,9 +1,9 @@
-/* The TLS tap: SSL_read(3), SSL_write(3) and their _ex forms. A copy of what begins an HTTP/1 head goes
- * to the relay; everything else passes without a look beyond its first bytes.
+/* The TLS tap: SSL_read(3), SSL_write(3) and their _ex forms. A copy of what begins an HTTP/1 head
+ * goes to the relay; everything else passes without a look beyond its first bytes.
  *
- * The real function is the one that the caller itself is linked to: an interpreter loads libssl with
- * RTLD_LOCAL, where RTLD_NEXT finds nothing, and a process may hold several copies. So it is looked
- * up through the object of the return address, and kept per call site. */
+ * The real function is the one that the caller itself is linked to: an interpreter loads libssl
+ * with RTLD_LOCAL, where RTLD_NEXT finds nothing, and a process may hold several copies. So it is
+ * looked up through the object of the return address, and kept per call site. */
 #include "config.h"
 #include "control.h"
 #include "real.h"
@@ -70,7 +70,8 @@ static void *search(void *address, const char *name)
         return function;
 }
 
-/* The real functions for a call site: from the table, else looked up. A full table only costs time. */
+/* The real functions for a call site: from the table, else looked up. A full table only costs time.
+ */
 static struct functions real_for(void *address, const char *name)
 {
         int saved = errno;
@@ -113,7 +114,7 @@ static bool starts(const char *data, size_t len, const char *token)
 
 static bool begins_request(const char *data, size_t len)
 {
-        static const char *const methods[] = {"GET ", "HEAD ",  "POST ",    "PUT ",
+        static const char *const methods[] = {"GET ",    "HEAD ",  "POST ",   "PUT ",
                                               "DELETE ", "PATCH ", "OPTIONS "};
 
         if (len < 16)
@@ -137,7 +138,8 @@ static size_t head_len(const char *data, size_t len)
         return end != NULL ? (size_t)(end - data) + 4 : len < HEAD_MAX ? len : HEAD_MAX;
 }
 
-static void tap(SSL *ssl, int (*get_fd)(const SSL *), const char *data, size_t len, bool from_server)
+static void tap(SSL *ssl, int (*get_fd)(const SSL *), const char *data, size_t len,
+                bool from_server)
 {
         struct wire_tap message = {.from_server = from_server, .total_len = (uint32_t)len};
         int saved = errno, fd = get_fd != NULL ? get_fd(ssl) : -1;

@@ -51,7 +51,8 @@ static size_t find(const struct childenv *env, const char *name)
 {
         size_t len = strlen(name), i = 0;
 
-        while (i < env->count && (strncmp(env->list[i], name, len) != 0 || env->list[i][len] != '='))
+        while (i < env->count &&
+               (strncmp(env->list[i], name, len) != 0 || env->list[i][len] != '='))
                 i++;
         return i;
 }
@@ -88,7 +89,8 @@ void childenv_set_kept(void *ctx, const char *name, const char *value)
         char *longer;
 
         childenv_set(env, name, value);
-        if (asprintf(&longer, "%s%s%s", names != NULL ? names : "", names != NULL ? ":" : "", name) < 0) {
+        if (asprintf(&longer, "%s%s%s", names != NULL ? names : "", names != NULL ? ":" : "",
+                     name) < 0) {
                 env->failed = true;
                 return;
         }
@@ -120,7 +122,8 @@ static void set_preload(struct childenv *env, const char *first)
 {
         const char *old = get(env, "LD_PRELOAD");
         char *rest = strdup(old != NULL ? old : ""), *at = rest, *item;
-        char *value = rest != NULL ? malloc((first != NULL ? strlen(first) : 0) + strlen(rest) + 2) : NULL;
+        char *value = rest != NULL ? malloc((first != NULL ? strlen(first) : 0) + strlen(rest) + 2)
+                                   : NULL;
         char *end;
 
         if (value == NULL) {

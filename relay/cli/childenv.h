@@ -14,7 +14,8 @@ void childenv_free(struct childenv *env);
 /* Set or replace; ctx is the childenv (the shape of trust_export's callback). */
 void childenv_set(void *ctx, const char *name, const char *value);
 
-/* The same for a variable that the library is to put back where a program has cleaned its environment. */
+/* The same for a variable that the library is to put back where a program has cleaned its
+ * environment. */
 void childenv_set_kept(void *ctx, const char *name, const char *value);
 
 /* Put library before what LD_PRELOAD has already, once. */

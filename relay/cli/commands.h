@@ -1,5 +1,5 @@
-/* The subcommands: one function and one file each; main.c has the table. argv[0] is the subcommand's name.
- * Each returns the exit status. */
+/* The subcommands: one function and one file each; main.c has the table. argv[0] is the
+ * subcommand's name. Each returns the exit status. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 

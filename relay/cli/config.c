@@ -17,9 +17,11 @@ static const struct option_def *find(const char *key)
         for (const struct option_def *def = option_table; def->name != NULL; def++) {
                 size_t i = 0;
 
-                while (def->name[i] != '\0' && (def->name[i] == key[i] || (def->name[i] == '-' && key[i] == '_')))
+                while (def->name[i] != '\0' &&
+                       (def->name[i] == key[i] || (def->name[i] == '-' && key[i] == '_')))
                         i++;
-                if (def->name[i] == '\0' && key[i] == '\0' && strcmp(key, "config") != 0 && strcmp(key, "help") != 0)
+                if (def->name[i] == '\0' && key[i] == '\0' && strcmp(key, "config") != 0 &&
+                    strcmp(key, "help") != 0)
                         return def;
         }
         return NULL;
@@ -32,8 +34,8 @@ static int complain(const char *file, const config_setting_t *setting, const cha
         return -1;
 }
 
-static int set_list(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file,
-                    const char *from)
+static int set_list(struct options *o, const struct option_def *def,
+                    const config_setting_t *setting, const char *file, const char *from)
 {
         if (config_setting_type(setting) == CONFIG_TYPE_STRING)
                 return option_set(o, def, config_setting_get_string(setting), from);
@@ -50,8 +52,8 @@ static int set_list(struct options *o, const struct option_def *def, const confi
         return 0;
 }
 
-static int set_string(struct options *o, const struct option_def *def, const config_setting_t *setting,
-                      const char *file, const char *from)
+static int set_string(struct options *o, const struct option_def *def,
+                      const config_setting_t *setting, const char *file, const char *from)
 {
         char number[32];
 
@@ -71,11 +73,13 @@ static int set_string(struct options *o, const struct option_def *def, const con
         default:
                 break;
         }
-        return complain(file, setting, strcmp(def->name, "drain") == 0 ? "must be a number of seconds" : "must be a string");
+        return complain(file, setting,
+                        strcmp(def->name, "drain") == 0 ? "must be a number of seconds"
+                                                        : "must be a string");
 }
 
-static int set_option(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file,
-                      const char *from)
+static int set_option(struct options *o, const struct option_def *def,
+                      const config_setting_t *setting, const char *file, const char *from)
 {
         switch (def->type) {
         case OPTION_FLAG:
@@ -91,22 +95,27 @@ static int set_option(struct options *o, const struct option_def *def, const con
 }
 
 /* A key of another command is checked all the same: one file serves all commands. */
-static int apply_from(struct options *o, const struct option_def *def, const config_setting_t *setting, const char *file)
+static int apply_from(struct options *o, const struct option_def *def,
+                      const config_setting_t *setting, const char *file)
 {
         char from[PATH_MAX + 64];
 
-        snprintf(from, sizeof from, "%s:%u: %s", file, config_setting_source_line(setting), config_setting_name(setting));
+        snprintf(from, sizeof from, "%s:%u: %s", file, config_setting_source_line(setting),
+                 config_setting_name(setting));
         return set_option(o, def, setting, file, from);
 }
 
-static int apply(struct options *o, unsigned command, const config_setting_t *setting, const char *file)
+static int apply(struct options *o, unsigned command, const config_setting_t *setting,
+                 const char *file)
 {
         const struct option_def *def = find(config_setting_name(setting));
         struct options unused = {.upstream = NULL};
         int result;
 
         if (def == NULL)
-                return complain(file, setting, "no such key; tapline run --help and tapline relay --help list them");
+                return complain(
+                        file, setting,
+                        "no such key; tapline run --help and tapline relay --help list them");
         if ((def->commands & command) != 0 && !option_is_set(o, def))
                 return apply_from(o, def, setting, file);
         result = apply_from(&unused, def, setting, file);
@@ -122,7 +131,8 @@ static int read_file(struct options *o, unsigned command, const char *file, FILE
 
         config_init(&config);
         if (config_read(&config, in) == CONFIG_FALSE) {
-                fprintf(stderr, "tapline: %s:%d: %s\n", file, config_error_line(&config), config_error_text(&config));
+                fprintf(stderr, "tapline: %s:%d: %s\n", file, config_error_line(&config),
+                        config_error_text(&config));
                 result = -1;
         }
         root = config_root_setting(&config);
@@ -137,7 +147,8 @@ static int open_default(char **file, FILE **in)
         char *user = path_config("tapline.conf");
 
         *in = user != NULL ? fopen(user, "re") : NULL;
-        if (*in != NULL || (user != NULL && errno != ENOENT && errno != ENOTDIR && errno != EACCES)) {
+        if (*in != NULL ||
+            (user != NULL && errno != ENOENT && errno != ENOTDIR && errno != EACCES)) {
                 *file = user;
                 return *in != NULL ? 0 : -1;
         }
@@ -158,7 +169,8 @@ int tapline_config_read(struct options *o, unsigned command)
         else if (open_default(&file, &in) < 0)
                 result = -1;
         if ((o->config != NULL && in == NULL) || result < 0) {
-                fprintf(stderr, "tapline: cannot read the configuration %s: %s\n", file, strerror(errno));
+                fprintf(stderr, "tapline: cannot read the configuration %s: %s\n", file,
+                        strerror(errno));
                 free(file);
                 return -1;
         }

@@ -12,7 +12,8 @@ static const struct {
         const char *help;
 } commands[] = {
         {"run", command_run, "run a command and say why it failed"},
-        {"relay", command_relay, "serve as a relay for preloaded programs and for any HTTP proxy client"},
+        {"relay", command_relay,
+         "serve as a relay for preloaded programs and for any HTTP proxy client"},
         {"report", command_report, "explain a record again"},
 };
 
@@ -23,7 +24,8 @@ static void usage(FILE *out)
                 fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
         fputs("\ntapline COMMAND --help tells more; man tapline has it all.\n\n"
               "  tapline run -- poetry install           # the usual way\n"
-              "  tapline relay --listen 127.0.0.1:8083   # then: curl --proxy http://127.0.0.1:8083 URL\n",
+              "  tapline relay --listen 127.0.0.1:8083   # then: curl --proxy "
+              "http://127.0.0.1:8083 URL\n",
               out);
 }
 
@@ -36,7 +38,8 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
                 if (strcmp(argv[1], commands[i].name) == 0)
                         return commands[i].run(argc - 1, argv + 1);
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+            strcmp(argv[1], "help") == 0) {
                 usage(stdout);
                 return EXIT_SUCCESS;
         }

@@ -22,6 +22,7 @@ extern const struct option_def option_table[]; /* ends with name NULL */
 
 bool option_is_set(const struct options *o, const struct option_def *def);
 /* Copies value; from says where it comes from. Returns 0 or -1 when out of memory. */
-int option_set(struct options *o, const struct option_def *def, const char *value, const char *from);
+int option_set(struct options *o, const struct option_def *def, const char *value,
+               const char *from);
 
 #endif

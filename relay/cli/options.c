@@ -21,39 +21,48 @@ const struct option_def option_table[] = {
          "hosts that are reached directly: names, .suffixes, addresses, CIDR blocks, each with an "
          "optional :port, or * (default: no_proxy of the environment)"},
         {"inspect", 0, "WHEN", "auto", FOR_RUN, OPTION_STRING, AT(inspect), true,
-         "look inside TLS: never, auto (a client that refuses is passed through from then on) or always "
+         "look inside TLS: never, auto (a client that refuses is passed through from then on) or "
+         "always "
          "(default: never; --inspect alone: auto)"},
         {"bypass", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(bypass), false,
-         "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the list is "
+         "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the "
+         "list is "
          "the word none (default: loopback)"},
         {"only", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(only), true,
-         "watch only these programs: names separated by commas, * and ? stand for other characters; their "
+         "watch only these programs: names separated by commas, * and ? stand for other "
+         "characters; their "
          "children are reached through those that are left alone"},
         {"except", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(except), true,
          "leave these programs alone; the list is that of --only"},
         {"quic", 0, "pass|refuse", NULL, FOR_RUN, OPTION_STRING, AT(quic), true,
-         "what becomes of UDP to port 443: pass records it, refuse also lets it fail, so that programs fall back "
+         "what becomes of UDP to port 443: pass records it, refuse also lets it fail, so that "
+         "programs fall back "
          "to TCP, which is seen (default: pass)"},
         {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
          "write the record here (run: default a new file in the state directory; relay: none)"},
         {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
          "serve CONNECT and http:// requests here; may be given more than once"},
         {"socket", 0, "PATH", NULL, FOR_RELAY, OPTION_STRING, AT(socket), false,
-         "control socket for preloaded programs (default: tapline/relay.sock in the runtime directory)"},
+         "control socket for preloaded programs (default: tapline/relay.sock in the runtime "
+         "directory)"},
         {"drain", 0, "SECONDS", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(drain), true,
          "time that open connections get when the command has ended or the relay is told to stop "
          "(default: 2)"},
-        {"format", 0, "text|json", NULL, FOR_REPORT, OPTION_STRING, AT(format), true, "form of the report (default: text)"},
+        {"format", 0, "text|json", NULL, FOR_REPORT, OPTION_STRING, AT(format), true,
+         "form of the report (default: text)"},
         {"output", 0, "FILE", NULL, FOR_REPORT, OPTION_STRING, AT(output), true,
          "write the report here (default: standard output)"},
-        {"config", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_STRING, AT(config), true,
-         "read this configuration file (default: tapline/tapline.conf in the configuration directory, else "
+        {"config", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_STRING, AT(config),
+         true,
+         "read this configuration file (default: tapline/tapline.conf in the configuration "
+         "directory, else "
          "/etc/tapline.conf)"},
         {"quiet", 'q', NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(quiet), true,
          "say nothing when all is well"},
         {"verbose", 'v', NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(verbose), true,
          "print every event on standard error as it is recorded"},
-        {"help", 'h', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_FLAG, AT(help), true, "print this and exit"},
+        {"help", 'h', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_FLAG, AT(help), true,
+         "print this and exit"},
         {NULL, 0, NULL, NULL, 0, OPTION_FLAG, 0, false, NULL},
 };
 _Static_assert(sizeof option_table / sizeof *option_table <= OPTIONS_MAX, "raise OPTIONS_MAX");
@@ -156,14 +165,17 @@ static int bad_option(const char *command, int kind, char **argv)
         const char *shown = argv[optind - 1];
 
         if (kind == ':')
-                fprintf(stderr, "tapline %s: option %s needs a value; see tapline %s --help\n", command, shown, command);
+                fprintf(stderr, "tapline %s: option %s needs a value; see tapline %s --help\n",
+                        command, shown, command);
         else if (optopt > 0 && optopt < 256)
-                fprintf(stderr, "tapline %s: unknown option -%c; see tapline %s --help\n", command, optopt, command);
+                fprintf(stderr, "tapline %s: unknown option -%c; see tapline %s --help\n", command,
+                        optopt, command);
         else if (optopt >= 256)
-                fprintf(stderr, "tapline %s: option --%s takes no value; see tapline %s --help\n", command,
-                        option_table[optopt - 256].name, command);
+                fprintf(stderr, "tapline %s: option --%s takes no value; see tapline %s --help\n",
+                        command, option_table[optopt - 256].name, command);
         else
-                fprintf(stderr, "tapline %s: unknown option %s; see tapline %s --help\n", command, shown, command);
+                fprintf(stderr, "tapline %s: unknown option %s; see tapline %s --help\n", command,
+                        shown, command);
         return -1;
 }
 
@@ -182,7 +194,11 @@ static int read_command_line(struct options *o, unsigned command, int argc, char
                 if (c == '?' || c == ':' || def == NULL)
                         return bad_option(argv[0], c, argv);
                 snprintf(from, sizeof from, "--%s", def->name);
-                if (option_set(o, def, optarg != NULL ? optarg : def->optional_value != NULL ? def->optional_value : "", from) < 0)
+                if (option_set(o, def,
+                               optarg != NULL                ? optarg
+                               : def->optional_value != NULL ? def->optional_value
+                                                             : "",
+                               from) < 0)
                         return -1;
         }
         *next = optind;
@@ -205,8 +221,8 @@ static int read_environment(struct options *o, unsigned command)
         for (const struct option_def *def = option_table; def->name != NULL; def++) {
                 const char *value;
 
-                if ((def->commands & command) == 0 || option_is_set(o, def) || strcmp(def->name, "help") == 0 ||
-                    (inside && !def->inside))
+                if ((def->commands & command) == 0 || option_is_set(o, def) ||
+                    strcmp(def->name, "help") == 0 || (inside && !def->inside))
                         continue;
                 variable_name(def, name, sizeof name);
                 value = getenv(name);
@@ -233,8 +249,8 @@ static int check_inspect(struct options *o)
         }
         if (o->inspect == NULL)
                 return 0;
-        fprintf(stderr, "tapline: %s: '%s' is not one of never, auto, always\n", options_from(o, "inspect"),
-                o->inspect);
+        fprintf(stderr, "tapline: %s: '%s' is not one of never, auto, always\n",
+                options_from(o, "inspect"), o->inspect);
         return -1;
 }
 
@@ -243,7 +259,8 @@ static int check_drain(struct options *o)
         char *end;
         double seconds = o->drain != NULL ? strtod(o->drain, &end) : 2;
 
-        if (o->drain != NULL && (end == o->drain || *end != '\0' || !(seconds >= 0 && seconds <= 3600))) {
+        if (o->drain != NULL &&
+            (end == o->drain || *end != '\0' || !(seconds >= 0 && seconds <= 3600))) {
                 fprintf(stderr, "tapline: %s: '%s' is not a number of seconds from 0 to 3600\n",
                         options_from(o, "drain"), o->drain);
                 return -1;
@@ -264,7 +281,8 @@ static int check_format(const struct options *o)
 {
         if (o->format == NULL || strcmp(o->format, "text") == 0 || strcmp(o->format, "json") == 0)
                 return 0;
-        fprintf(stderr, "tapline: %s: '%s' is not one of text, json\n", options_from(o, "format"), o->format);
+        fprintf(stderr, "tapline: %s: '%s' is not one of text, json\n", options_from(o, "format"),
+                o->format);
         return -1;
 }
 
@@ -277,7 +295,10 @@ int options_read(struct options *o, unsigned command, int argc, char **argv, int
                 return 0;
         if (read_environment(o, command) < 0 || tapline_config_read(o, command) < 0)
                 return -1;
-        return check_inspect(o) < 0 || check_drain(o) < 0 || check_quic(o) < 0 || check_format(o) < 0 ? -1 : 0;
+        return check_inspect(o) < 0 || check_drain(o) < 0 || check_quic(o) < 0 ||
+                               check_format(o) < 0
+                       ? -1
+                       : 0;
 }
 
 void options_free(struct options *o)
@@ -297,10 +318,11 @@ void options_free(struct options *o)
 static void print_help(const struct option_def *def)
 {
         char left[64];
-        int used = snprintf(left, sizeof left, "  %s%c%s--%s%s%s%s%s", def->short_name != 0 ? "-" : "  ",
-                            def->short_name != 0 ? def->short_name : ' ', def->short_name != 0 ? ", " : " ",
-                            def->name, def->optional_value != NULL ? "[" : "", def->argument != NULL ? "=" : "",
-                            def->argument != NULL ? def->argument : "", def->optional_value != NULL ? "]" : "");
+        int used = snprintf(
+                left, sizeof left, "  %s%c%s--%s%s%s%s%s", def->short_name != 0 ? "-" : "  ",
+                def->short_name != 0 ? def->short_name : ' ', def->short_name != 0 ? ", " : " ",
+                def->name, def->optional_value != NULL ? "[" : "", def->argument != NULL ? "=" : "",
+                def->argument != NULL ? def->argument : "", def->optional_value != NULL ? "]" : "");
         const char *text = def->help;
 
         printf("%s%*s", left, used < 28 ? 28 - used : 0, "");
@@ -322,6 +344,8 @@ void options_help(unsigned command)
         for (const struct option_def *def = option_table; def->name != NULL; def++)
                 if ((def->commands & command) != 0)
                         print_help(def);
-        printf("\nEach option is also a key of the configuration file (with _ for -) and an environment\n"
-               "variable (TAPLINE_UPSTREAM and so on). The command line beats the environment beats the file.\n");
+        printf("\nEach option is also a key of the configuration file (with _ for -) and an "
+               "environment\n"
+               "variable (TAPLINE_UPSTREAM and so on). The command line beats the environment "
+               "beats the file.\n");
 }

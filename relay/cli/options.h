@@ -1,4 +1,5 @@
-/* Options: one table (options.c) from which the command line, the environment, the configuration file and
+/* Options: one table (options.c) from which the command line, the environment, the configuration
+ * file and
  * --help follow. Command line beats environment beats file. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -25,9 +26,9 @@ struct options {
         char *socket;
         char *format;
         char *output;
-        char **listen; /* NULL-terminated, or NULL */
-        char *drain;   /* seconds */
-        char *quic; /* "pass" or "refuse" */
+        char **listen;       /* NULL-terminated, or NULL */
+        char *drain;         /* seconds */
+        char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
         bool quiet, verbose, help;
         enum inspect_mode inspect_mode; /* from inspect, checked */
@@ -35,9 +36,9 @@ struct options {
         char *from[OPTIONS_MAX];        /* owned; by place in the table: where each was said */
 };
 
-/* Read all three sources for a command. argv[0] is the command's name. On success *next is the index of the
- * first operand. Returns 0; on bad input prints one line that names the option, variable or file:line and
- * key, and returns -1. options_free in both cases. */
+/* Read all three sources for a command. argv[0] is the command's name. On success *next is the
+ * index of the first operand. Returns 0; on bad input prints one line that names the option,
+ * variable or file:line and key, and returns -1. options_free in both cases. */
 int options_read(struct options *o, unsigned command, int argc, char **argv, int *next);
 void options_free(struct options *o);
 
@@ -47,8 +48,8 @@ const char *options_from(const struct options *o, const char *name);
 /* Print the table's lines for a command. */
 void options_help(unsigned command);
 
-/* "1" in this variable: the environment was made by `tapline run`, so what it says of records and sockets
- * was not meant for a second tapline inside it. */
+/* "1" in this variable: the environment was made by `tapline run`, so what it says of records and
+ * sockets was not meant for a second tapline inside it. */
 #define OPTIONS_ENV_INSIDE TAPLINE_ENV_INSIDE
 
 #endif

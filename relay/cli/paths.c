@@ -43,7 +43,9 @@ static char *base(const char *variable, const char *below_home)
 
         if (value != NULL && value[0] == '/')
                 return strdup(value);
-        return home != NULL && home[0] == '/' && below_home != NULL ? format("%s/%s", home, below_home) : NULL;
+        return home != NULL && home[0] == '/' && below_home != NULL
+                       ? format("%s/%s", home, below_home)
+                       : NULL;
 }
 
 static const char *temp(void)
@@ -69,7 +71,8 @@ static int make_dir(const char *dir)
         char part[PATH_MAX];
         struct stat st;
 
-        for (const char *slash = strchr(dir + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        for (const char *slash = strchr(dir + 1, '/'); slash != NULL;
+             slash = strchr(slash + 1, '/')) {
                 snprintf(part, sizeof part, "%.*s", (int)(slash - dir), dir);
                 if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
                         return -errno;
@@ -105,10 +108,11 @@ static char *make_temp(const char *parent)
         struct sockaddr_un address;
 
         /* The control socket in it must fit into a socket address. */
-        if (dir != NULL && strlen(dir) + sizeof "/" TAPLINE_SOCKET_NAME <= sizeof address.sun_path &&
+        if (dir != NULL &&
+            strlen(dir) + sizeof "/" TAPLINE_SOCKET_NAME <= sizeof address.sun_path &&
             strpbrk(dir, ": ") == NULL && mkdtemp(dir) != NULL) {
-                /* What root runs may drop to another user (apt does) and must still find the certificates;
-                 * the socket in it stays 0600. */
+                /* What root runs may drop to another user (apt does) and must still find the
+                 * certificates; the socket in it stays 0600. */
                 if (geteuid() == 0 && chmod(dir, 0711) < 0)
                         fprintf(stderr, "tapline: note: %s stays closed to other users\n", dir);
                 return dir;
@@ -180,11 +184,12 @@ static void look_for_newest(const char *dir, char **best, struct timespec *best_
                 size_t len = strlen(entry->d_name);
 
                 if (len < 6 || strcmp(entry->d_name + len - 6, ".jsonl") != 0 ||
-                    fstatat(dirfd(list), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
-                    st.st_uid != geteuid())
+                    fstatat(dirfd(list), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    !S_ISREG(st.st_mode) || st.st_uid != geteuid())
                         continue;
                 if (*best != NULL && (st.st_mtim.tv_sec < best_time->tv_sec ||
-                                      (st.st_mtim.tv_sec == best_time->tv_sec && st.st_mtim.tv_nsec < best_time->tv_nsec)))
+                                      (st.st_mtim.tv_sec == best_time->tv_sec &&
+                                       st.st_mtim.tv_nsec < best_time->tv_nsec)))
                         continue;
                 free(*best);
                 *best = format("%s/%s", dir, entry->d_name);

@@ -1,5 +1,6 @@
 /* Where tapline keeps things: XDG directories, the private directory of a run, the library and the
- * catalogue. All returned strings are owned by the caller; NULL: no such place, or out of memory. */
+ * catalogue. All returned strings are owned by the caller; NULL: no such place, or out of memory.
+ */
 #ifndef CLI_PATHS_H
 #define CLI_PATHS_H
 
@@ -17,8 +18,8 @@ void path_remove_run_dir(const char *dir);
 /* path as an absolute one; it need not exist. */
 char *path_absolute(const char *path);
 
-/* A name for a new record in the state directory; where that cannot be written, in the temp directory (then
- * *fallback is 1). */
+/* A name for a new record in the state directory; where that cannot be written, in the temp
+ * directory (then *fallback is 1). */
 char *path_new_record(int *fallback);
 /* The newest record of this user. */
 char *path_newest_record(void);

@@ -1,5 +1,5 @@
-/* tapline relay: the relay alone, for preloaded programs that are started elsewhere and for any client that
- * can use an HTTP proxy. */
+/* tapline relay: the relay alone, for preloaded programs that are started elsewhere and for any
+ * client that can use an HTTP proxy. */
 #include "net/relay.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -18,7 +18,8 @@
 static void usage(void)
 {
         puts("usage: tapline relay [options]\n\n"
-             "Serves until it gets SIGINT or SIGTERM: programs that run with LD_PRELOAD=libtapline.so find it at\n"
+             "Serves until it gets SIGINT or SIGTERM: programs that run with "
+             "LD_PRELOAD=libtapline.so find it at\n"
              "its control socket, and with --listen any client can use it as an HTTP proxy.\n");
         options_help(FOR_RELAY);
         puts("\n  tapline relay --listen 127.0.0.1:8083 --upstream http://proxy.example:3128\n"
@@ -38,11 +39,16 @@ static int clear_socket(const char *path)
         }
         strcpy(address.sun_path, path);
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        error = fd < 0 ? errno : connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
+        error = fd < 0                                                          ? errno
+                : connect(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0
+                                                                                : errno;
         if (fd >= 0)
                 close(fd);
         if (error == 0) {
-                fprintf(stderr, "tapline: another relay serves %s already; choose another path with --socket\n", path);
+                fprintf(stderr,
+                        "tapline: another relay serves %s already; choose another path with "
+                        "--socket\n",
+                        path);
                 return -1;
         }
         if (error == ECONNREFUSED)
@@ -50,7 +56,8 @@ static int clear_socket(const char *path)
         return 0;
 }
 
-static int serve(const struct options *o, const struct way *way, struct record *record, const char *socket)
+static int serve(const struct options *o, const struct way *way, struct record *record,
+                 const char *socket)
 {
         struct relay_options options = {.socket_path = socket,
                                         .listen = (const char *const *)o->listen,
@@ -69,7 +76,8 @@ static int serve(const struct options *o, const struct way *way, struct record *
                 return result == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
         for (size_t i = 0; !o->quiet && o->listen != NULL && o->listen[i] != NULL; i++)
                 fprintf(stderr, "tapline: listening on %s, going out %s%s\n", o->listen[i],
-                        way->https != NULL ? "through " : "directly", way->https != NULL ? way->https->shown : "");
+                        way->https != NULL ? "through " : "directly",
+                        way->https != NULL ? way->https->shown : "");
         if (!o->quiet)
                 fprintf(stderr, "tapline: control socket %s\n", socket);
         relay_run(relay);
@@ -90,7 +98,8 @@ static int relay_with(struct options *o, struct way *way)
         }
         result = record_open(&record, o->record);
         if (result < 0) {
-                fprintf(stderr, "tapline: cannot write the record %s: %s\n", o->record, strerror(-result));
+                fprintf(stderr, "tapline: cannot write the record %s: %s\n", o->record,
+                        strerror(-result));
         } else if (clear_socket(socket) == 0) {
                 record_echo(record, o->verbose);
                 run_record_start(record, o, way, NULL, NULL);
@@ -114,7 +123,8 @@ int command_relay(int argc, char **argv)
                 usage();
                 status = EXIT_SUCCESS;
         } else if (next < argc) {
-                fprintf(stderr, "tapline relay: '%s' is not an option; see tapline relay --help\n", argv[next]);
+                fprintf(stderr, "tapline relay: '%s' is not an option; see tapline relay --help\n",
+                        argv[next]);
         } else if (way_read(&way, &o) == 0) {
                 status = relay_with(&o, &way);
         }

@@ -14,8 +14,9 @@
 
 enum { MARGIN_MS = 3000 };
 
-/* The terminal's signals are the command's: a group of its own keeps them from the relay. Standard input and
- * output are the command's too; a pipe behind it must see its end when the command ends. */
+/* The terminal's signals are the command's: a group of its own keeps them from the relay. Standard
+ * input and output are the command's too; a pipe behind it must see its end when the command ends.
+ */
 static void detach(void)
 {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -100,7 +101,8 @@ static bool has_ended(pid_t pid, int timeout_ms, int *status)
                 for (int waited = 0; waited < timeout_ms && kill(pid, 0) == 0; waited += 10) {
                         siginfo_t info = {.si_pid = 0};
 
-                        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
+                        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+                            info.si_pid == pid)
                                 break;
                         poll(NULL, 0, 10);
                 }

@@ -14,7 +14,8 @@ static void usage(void)
         puts("usage: tapline report [options] [RECORD]\n\n"
              "Reads a record (the newest one if none is named) and says what went wrong.\n");
         options_help(FOR_REPORT);
-        puts("\nexit status: 0 when nothing is wrong, 1 when there is an error finding, 2 on bad input.");
+        puts("\nexit status: 0 when nothing is wrong, 1 when there is an error finding, 2 on bad "
+             "input.");
 }
 
 static int read_events(const char *path, struct record_events *events)
@@ -26,7 +27,8 @@ static int read_events(const char *path, struct record_events *events)
         else if (result == -ENODATA)
                 fprintf(stderr, "tapline: the record %s is empty\n", path);
         else if (result < 0)
-                fprintf(stderr, "tapline: cannot read the record %s: %s\n", path, strerror(-result));
+                fprintf(stderr, "tapline: cannot read the record %s: %s\n", path,
+                        strerror(-result));
         return result;
 }
 
@@ -48,15 +50,18 @@ static int write_report(const struct explanation *ex, const struct options *o, c
 {
         bool json = o->format != NULL && strcmp(o->format, "json") == 0;
         FILE *out = o->output != NULL ? fopen(o->output, "we") : stdout;
-        int result = out == NULL ? -errno : json ? report_json(ex, path, out) : report_text(ex, path, out);
+        int result = out == NULL ? -errno
+                     : json      ? report_json(ex, path, out)
+                                 : report_text(ex, path, out);
 
         if (out != NULL && fflush(out) != 0 && result == 0)
                 result = -errno;
         if (out != NULL && out != stdout && fclose(out) != 0 && result == 0)
                 result = -errno;
         if (result < 0)
-                fprintf(stderr, "tapline: cannot write the report%s%s: %s\n", o->output != NULL ? " " : "",
-                        o->output != NULL ? o->output : "", strerror(-result));
+                fprintf(stderr, "tapline: cannot write the report%s%s: %s\n",
+                        o->output != NULL ? " " : "", o->output != NULL ? o->output : "",
+                        strerror(-result));
         return result;
 }
 
@@ -100,7 +105,8 @@ int command_report(int argc, char **argv)
                 usage();
                 status = EXIT_SUCCESS;
         } else if (next + 1 < argc) {
-                fprintf(stderr, "tapline report: one record at a time; see tapline report --help\n");
+                fprintf(stderr,
+                        "tapline report: one record at a time; see tapline report --help\n");
         } else if (next < argc) {
                 status = report(&o, argv[next]);
         } else if ((newest = path_newest_record()) != NULL) {

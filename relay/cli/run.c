@@ -39,10 +39,13 @@ struct run {
 static void usage(void)
 {
         puts("usage: tapline run [options] [--] COMMAND [ARGUMENT...]\n\n"
-             "Runs the command with its connections led through a relay and its failed writes reported, then\n"
-             "says in plain words what went wrong, with proof and with the commands that fix it.\n");
+             "Runs the command with its connections led through a relay and its failed writes "
+             "reported, then\n"
+             "says in plain words what went wrong, with proof and with the commands that fix "
+             "it.\n");
         options_help(FOR_RUN);
-        puts("\nexit status: the command's own (128+n when signal n ended it), 125 when tapline itself failed,\n"
+        puts("\nexit status: the command's own (128+n when signal n ended it), 125 when tapline "
+             "itself failed,\n"
              "126 when the command cannot be executed, 127 when it is not found.\n\n"
              "  tapline run -- poetry install\n"
              "  tapline run --inspect -- npm install\n"
@@ -51,7 +54,8 @@ static void usage(void)
 
 static int complain(const char *what, const char *path, int error)
 {
-        fprintf(stderr, "tapline: cannot %s %s: %s\n", what, path != NULL ? path : "", strerror(error));
+        fprintf(stderr, "tapline: cannot %s %s: %s\n", what, path != NULL ? path : "",
+                strerror(error));
         return -1;
 }
 
@@ -63,21 +67,25 @@ static int load_catalogue(struct catalogue **out)
         if (result < 0 && error != NULL)
                 fprintf(stderr, "tapline: %s\n", error);
         else if (result < 0)
-                complain("read the catalogue of package managers", path != NULL ? path : "catalogue.conf", -result);
+                complain("read the catalogue of package managers",
+                         path != NULL ? path : "catalogue.conf", -result);
         free(path);
         free(user);
         free(error);
         return result < 0 ? -1 : 0;
 }
 
-/* The record must be writable before the command starts: without it there would be nothing to explain. */
+/* The record must be writable before the command starts: without it there would be nothing to
+ * explain. */
 static int open_record(struct run *r)
 {
         int fallback = 0, result;
 
-        r->record_path = r->options.record != NULL ? path_absolute(r->options.record) : path_new_record(&fallback);
+        r->record_path = r->options.record != NULL ? path_absolute(r->options.record)
+                                                   : path_new_record(&fallback);
         if (r->record_path == NULL)
-                return complain("find a place for", "the record; name one with --record", errno != 0 ? errno : ENOENT);
+                return complain("find a place for", "the record; name one with --record",
+                                errno != 0 ? errno : ENOENT);
         result = record_open(&r->record, r->record_path);
         if (result < 0)
                 return complain("write the record", r->record_path, -result);
@@ -85,18 +93,22 @@ static int open_record(struct run *r)
         return 0;
 }
 
-/* LD_PRELOAD is split at blanks and colons: a library whose path has some is reached through a link. */
+/* LD_PRELOAD is split at blanks and colons: a library whose path has some is reached through a
+ * link. */
 static int place_library(struct run *r)
 {
         char *found = path_library();
 
         if (found == NULL)
-                return complain("find", TAPLINE_LIB_NAME " beside the program or in " TAPLINE_LIBDIR, ENOENT);
+                return complain("find",
+                                TAPLINE_LIB_NAME " beside the program or in " TAPLINE_LIBDIR,
+                                ENOENT);
         if (strpbrk(found, ": \t") == NULL) {
                 r->library = found;
                 return 0;
         }
-        if (asprintf(&r->library, "%s/" TAPLINE_LIB_NAME, r->dir) < 0 || symlink(found, r->library) < 0) {
+        if (asprintf(&r->library, "%s/" TAPLINE_LIB_NAME, r->dir) < 0 ||
+            symlink(found, r->library) < 0) {
                 int error = errno;
 
                 free(found);
@@ -110,7 +122,8 @@ static int make_places(struct run *r)
 {
         r->dir = path_make_run_dir();
         if (r->dir == NULL)
-                return complain("make a private directory below", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", errno);
+                return complain("make a private directory below",
+                                getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", errno);
         if (asprintf(&r->socket, "%s/" TAPLINE_SOCKET_NAME, r->dir) < 0)
                 return -1;
         return place_library(r);
@@ -132,7 +145,8 @@ static int prepare_inspection(struct run *r)
         if (r->ca == NULL)
                 return complain("make", "a certificate authority for this run", errno);
         r->inspector = inspector_new(r->ca, r->trust, r->record,
-                                     r->options.inspect_mode == INSPECT_ALWAYS ? INSPECTOR_ALWAYS : INSPECTOR_AUTO);
+                                     r->options.inspect_mode == INSPECT_ALWAYS ? INSPECTOR_ALWAYS
+                                                                               : INSPECTOR_AUTO);
         if (r->inspector == NULL)
                 return complain("prepare", "inspection", errno);
         result = trust_export(r->trust, ca_certificate(r->ca), r->dir, childenv_set_kept, r->env);
@@ -152,7 +166,8 @@ static int start_relay(struct run *r)
                                         .ready_fd = -1,
                                         .drain_ms = r->options.drain_ms};
 
-        return relay_child_start(&r->relay, &options) < 0 ? complain("start", "the relay", ECHILD) : 0;
+        return relay_child_start(&r->relay, &options) < 0 ? complain("start", "the relay", ECHILD)
+                                                          : 0;
 }
 
 /* From here on only the relay needs the keys. */
@@ -181,14 +196,15 @@ static int prepare_environment(struct run *r)
         /* The variables lead all programs to us, those too that are to be left alone. */
         if (r->way.taken_over && r->options.only == NULL && r->options.except == NULL)
                 childenv_take_over_proxies(r->env, r->relay.port);
-        return childenv_is_whole(r->env) ? 0 : complain("make", "the command's environment", ENOMEM);
+        return childenv_is_whole(r->env) ? 0
+                                         : complain("make", "the command's environment", ENOMEM);
 }
 
 static int prepare(struct run *r, char **command)
 {
         r->env = childenv_new();
-        if (r->env == NULL || load_catalogue(&r->catalogue) < 0 || way_read(&r->way, &r->options) < 0 ||
-            make_places(r) < 0 || open_record(r) < 0)
+        if (r->env == NULL || load_catalogue(&r->catalogue) < 0 ||
+            way_read(&r->way, &r->options) < 0 || make_places(r) < 0 || open_record(r) < 0)
                 return -1;
         run_record_start(r->record, &r->options, &r->way, command, r->catalogue);
         record_flush(r->record);
@@ -236,7 +252,8 @@ static void look_at(struct run *r, char **command)
         if (found.reason == WIRE_FOREIGN)
                 childenv_withhold(r->env);
         if (found.reason == WIRE_COVERED ||
-            !program_is_chosen(r->options.only, r->options.except, (const char *[]){command[0], found.path}, 2))
+            !program_is_chosen(r->options.only, r->options.except,
+                               (const char *[]){command[0], found.path}, 2))
                 return;
         run_record_uncovered(r->record, &found);
         record_flush(r->record);

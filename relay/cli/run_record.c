@@ -47,10 +47,30 @@ static bool is_base(const char *name, const char *const *base)
 static void write_environment(struct event *e, const struct catalogue *cat)
 {
         static const char *const base[] = {
-                "HOME", "PATH", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
-                "XDG_RUNTIME_DIR", "VIRTUAL_ENV", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY",
-                "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
-                "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS", NULL,
+                "HOME",
+                "PATH",
+                "TMPDIR",
+                "XDG_CACHE_HOME",
+                "XDG_CONFIG_HOME",
+                "XDG_DATA_HOME",
+                "XDG_STATE_HOME",
+                "XDG_RUNTIME_DIR",
+                "VIRTUAL_ENV",
+                "https_proxy",
+                "HTTPS_PROXY",
+                "http_proxy",
+                "HTTP_PROXY",
+                "all_proxy",
+                "ALL_PROXY",
+                "no_proxy",
+                "NO_PROXY",
+                "SSL_CERT_FILE",
+                "SSL_CERT_DIR",
+                "REQUESTS_CA_BUNDLE",
+                "CURL_CA_BUNDLE",
+                "PIP_CERT",
+                "NODE_EXTRA_CA_CERTS",
+                NULL,
         };
 
         event_open_object(e, "environment");
@@ -60,7 +80,8 @@ static void write_environment(struct event *e, const struct catalogue *cat)
                 const struct catalogue_tool *tool = catalogue_get(cat, i);
 
                 for (size_t k = 0; tool->variables[k] != NULL; k++)
-                        if (!is_base(tool->variables[k], base) && !was_written(cat, i, k, tool->variables[k]))
+                        if (!is_base(tool->variables[k], base) &&
+                            !was_written(cat, i, k, tool->variables[k]))
                                 write_variable(e, tool->variables[k]);
         }
         event_close_object(e);
@@ -87,8 +108,8 @@ static mode_t current_umask(void)
         return mask;
 }
 
-void run_record_start(struct record *rec, const struct options *o, const struct way *way, char **command,
-                      const struct catalogue *catalogue)
+void run_record_start(struct record *rec, const struct options *o, const struct way *way,
+                      char **command, const struct catalogue *catalogue)
 {
         static const char *const modes[] = {"never", "auto", "always"};
         char text[PATH_MAX];
@@ -122,7 +143,8 @@ void run_record_uncovered(struct record *rec, const struct program *command)
         record_write(rec, &e);
 }
 
-void run_record_end(struct record *rec, const struct outcome *outcome, int64_t duration_us, bool relay_ok)
+void run_record_end(struct record *rec, const struct outcome *outcome, int64_t duration_us,
+                    bool relay_ok)
 {
         struct event e;
 

@@ -13,7 +13,8 @@ static sigset_t original;
 /* What is passed on, or waited for. SIGPIPE and synchronous signals keep their meaning. */
 static void signals_of_interest(sigset_t *set)
 {
-        static const int numbers[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
+        static const int numbers[] = {SIGCHLD, SIGINT,  SIGTERM,  SIGHUP, SIGQUIT,
+                                      SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
 
         sigemptyset(set);
         for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -68,8 +69,8 @@ static int reap(pid_t command, struct outcome *out)
         return 1;
 }
 
-/* A signal from the terminal has reached the whole process group already (si_code SI_KERNEL); one that was
- * sent to us alone is meant for the command. */
+/* A signal from the terminal has reached the whole process group already (si_code SI_KERNEL); one
+ * that was sent to us alone is meant for the command. */
 static void pass_on(pid_t command, const siginfo_t *info)
 {
         if (info->si_signo != SIGCHLD && info->si_code != SI_KERNEL)
@@ -104,7 +105,8 @@ int supervise_command(char **command, char **env, struct outcome *out)
                 result = -errno;
         close(report[1]);
         if (pid > 0) {
-                if (read(report[0], &out->exec_error, sizeof out->exec_error) != sizeof out->exec_error)
+                if (read(report[0], &out->exec_error, sizeof out->exec_error) !=
+                    sizeof out->exec_error)
                         out->exec_error = 0;
                 wait_for(pid, out);
         }

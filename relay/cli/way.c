@@ -25,7 +25,8 @@ static int from_option(struct way *way, const struct options *o)
         const char *why, *from = options_from(o, "upstream");
         char masked[512];
 
-        if (upstream_parse(o->upstream, &way->https, &why) < 0 || upstream_parse(o->upstream, &way->http, &why) < 0) {
+        if (upstream_parse(o->upstream, &way->https, &why) < 0 ||
+            upstream_parse(o->upstream, &way->http, &why) < 0) {
                 mask_url(o->upstream, strlen(o->upstream), masked, sizeof masked);
                 fprintf(stderr, "tapline: %s: '%s' is not an upstream: %s\n", from, masked,
                         why != NULL ? why : strerror(ENOMEM));
@@ -35,8 +36,8 @@ static int from_option(struct way *way, const struct options *o)
         return 0;
 }
 
-/* A proxy of the environment that we cannot use (SOCKS, TLS) is left to the programs: they reach it as
- * any other host. */
+/* A proxy of the environment that we cannot use (SOCKS, TLS) is left to the programs: they reach it
+ * as any other host. */
 static void from_variables(struct upstream **out, const char *const *names, char **from)
 {
         const char *name, *why, *value = first_set(names, &name);
@@ -55,8 +56,9 @@ static struct host_list *parse_list(const char *what, const char *text)
         struct host_list *list = host_list_parse(text, &bad);
 
         if (list == NULL)
-                fprintf(stderr, "tapline: %s: '%s' is not a host, .suffix, address, CIDR block or *\n", what,
-                        bad != NULL ? bad : text);
+                fprintf(stderr,
+                        "tapline: %s: '%s' is not a host, .suffix, address, CIDR block or *\n",
+                        what, bad != NULL ? bad : text);
         free(bad);
         return list;
 }
@@ -87,7 +89,8 @@ static int read_bypass(struct way *way, const struct options *o)
 static int read_no_proxy(struct way *way, const struct options *o)
 {
         static const char *const names[] = {"no_proxy", "NO_PROXY", NULL};
-        const char *name = "no-proxy", *value = o->no_proxy != NULL ? o->no_proxy : first_set(names, &name);
+        const char *name = "no-proxy",
+                   *value = o->no_proxy != NULL ? o->no_proxy : first_set(names, &name);
         char *bad = NULL;
 
         if (value == NULL)
@@ -98,14 +101,16 @@ static int read_no_proxy(struct way *way, const struct options *o)
         }
         way->no_proxy = host_list_parse(value, &bad);
         if (way->no_proxy == NULL)
-                fprintf(stderr, "tapline: note: %s is not used: '%s' is not understood\n", name, bad);
+                fprintf(stderr, "tapline: note: %s is not used: '%s' is not understood\n", name,
+                        bad);
         free(bad);
         return 0;
 }
 
 int way_read(struct way *way, const struct options *o)
 {
-        static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
+        static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                            NULL};
         static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
 
         memset(way, 0, sizeof *way);

@@ -1,4 +1,5 @@
-/* The way out, from options and environment: upstream proxies and host lists, as curl reads them. */
+/* The way out, from options and environment: upstream proxies and host lists, as curl reads them.
+ */
 #ifndef CLI_WAY_H
 #define CLI_WAY_H
 

@@ -38,7 +38,8 @@ struct explanation {
         size_t finding_count;
         char **seen; /* owned; if nothing was found: what went wrong without proof, as lines */
         size_t seen_count;
-        char **uncovered; /* owned; programs that tapline could not see into, each once: "path (reason)" */
+        char **uncovered; /* owned; programs that tapline could not see into, each once: "path
+                             (reason)" */
         size_t uncovered_count;
         struct summary summary;
         bool truncated;

@@ -61,7 +61,8 @@ static struct process *process_of(struct facts *facts, const json_t *event)
 
 char *facts_uncovered(const json_t *event)
 {
-        const char *target = event_get_str(event, "target"), *reason = event_get_str(event, "reason");
+        const char *target = event_get_str(event, "target"),
+                   *reason = event_get_str(event, "reason");
 
         if (!event_is(event, "process.uncovered"))
                 return NULL;

@@ -19,13 +19,14 @@
 enum {
         BACKLOG = 4096,
         BATCH = 256,
-        PENDING_MS = 5, /* after that a blocking connect() is told that it will take longer: then it can be interrupted */
+        PENDING_MS = 5, /* after that a blocking connect() is told that it will take longer: then it
+                           can be interrupted */
 };
 
 struct control {
         struct watch watch; /* its fd is owned */
         struct relay *relay;
-        char *path; /* owned: unlinked at the end */
+        char *path;      /* owned: unlinked at the end */
         unsigned silent; /* clients that have yet to send their first message */
 };
 
@@ -38,7 +39,7 @@ struct control_client {
         pid_t pid;
         bool closed, silent, by_v6;
         struct deferred answer; /* the first verdict, once the dial has begun */
-        uv_timer_t *pending; /* owned; closes itself */
+        uv_timer_t *pending;    /* owned; closes itself */
 };
 
 static void timer_freed(uv_handle_t *handle)
@@ -126,7 +127,8 @@ static void start_pending(struct control_client *c)
 /* The dial has begun: what the kernel refuses at once (no route, for one) is known already. */
 static void first_answer(struct deferred *d)
 {
-        struct control_client *c = (struct control_client *)((char *)d - offsetof(struct control_client, answer));
+        struct control_client *c =
+                (struct control_client *)((char *)d - offsetof(struct control_client, answer));
 
         if (c->closed || c->flow == NULL || c->flow->told)
                 return;
@@ -162,7 +164,9 @@ static void handle_passed(struct control_client *c, const void *packet, size_t l
 
         client_close(c);
         if (flow != NULL)
-                flow_abort(flow, &(struct flow_end){"client", "error", "went out directly: the relay did not answer in time", 0});
+                flow_abort(flow, &(struct flow_end){
+                                         "client", "error",
+                                         "went out directly: the relay did not answer in time", 0});
         else
                 message_report(c->relay, c->pid, packet, len);
 }
@@ -228,7 +232,8 @@ static void handle_end(struct control_client *c)
 
         client_close(c);
         if (flow != NULL)
-                flow_abort(flow, &(struct flow_end){"client", "eof", "gave up before the connection was there", 0});
+                flow_abort(flow, &(struct flow_end){"client", "eof",
+                                                    "gave up before the connection was there", 0});
 }
 
 static void client_read(struct control_client *c)
@@ -290,15 +295,15 @@ static void accepted(struct relay *relay, int fd)
                 client_close(c);
 }
 
-/* A thread's messages come on a connection each and must be handled in its order: those that were accepted
- * before their message had come have it by the time the next one connects. */
+/* A thread's messages come on a connection each and must be handled in its order: those that were
+ * accepted before their message had come have it by the time the next one connects. */
 static void hear_silent(struct control *control)
 {
         struct control_client *c;
 
         if (control->silent == 0)
                 return;
-        DL_FOREACH(control->relay->control_clients, c)
+        DL_FOREACH (control->relay->control_clients, c)
                 if (c->silent && !c->closed)
                         client_read(c);
 }
@@ -328,7 +333,7 @@ void control_drain(struct relay *relay)
 
         while (relay->control != NULL && accept_some(relay->control))
                 ;
-        DL_FOREACH_SAFE(relay->control_clients, c, next)
+        DL_FOREACH_SAFE (relay->control_clients, c, next)
                 client_read(c);
 }
 
@@ -376,7 +381,7 @@ void control_sweep(struct relay *relay)
 {
         struct control_client *c, *next;
 
-        DL_FOREACH_SAFE(relay->control_clients, c, next) {
+        DL_FOREACH_SAFE (relay->control_clients, c, next) {
                 if (!c->closed || c->answer.queued)
                         continue;
                 DL_DELETE(relay->control_clients, c);
@@ -392,7 +397,7 @@ void control_close(struct relay *relay)
 
         if (control == NULL)
                 return;
-        DL_FOREACH(relay->control_clients, c) {
+        DL_FOREACH (relay->control_clients, c) {
                 client_close(c);
                 c->answer.queued = false; /* the loop runs no more */
         }

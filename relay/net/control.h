@@ -1,5 +1,5 @@
-/* The control socket: one short-lived connection per message of the library (tapline_wire.h). Checks
- * every message, dispatches it, and carries verdicts back. */
+/* The control socket: one short-lived connection per message of the library (tapline_wire.h).
+ * Checks every message, dispatches it, and carries verdicts back. */
 #ifndef NET_CONTROL_H
 #define NET_CONTROL_H
 

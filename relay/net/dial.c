@@ -15,7 +15,8 @@
 
 enum {
         ATTEMPT_MS = 10000, /* one address, when there are others to try */
-        TOTAL_MS = 150000,  /* all of it; Linux itself gives a SYN 67 to 130 s, and has the errno to tell */
+        TOTAL_MS = 150000,  /* all of it; Linux itself gives a SYN 67 to 130 s, and has the errno to
+                               tell */
         ANSWER_MS = 60000,  /* a proxy's answer to CONNECT: it may have to dial far */
         BODY_MAX = 65536,   /* of a refusal's body */
         BODY_MS = 1000,     /* the time a refusing proxy gets to send it */
@@ -28,8 +29,8 @@ struct dial {
         uv_getaddrinfo_t lookup;
         uv_timer_t timer;
         struct deferred finish;
-        int handles; /* uv handles and requests that still hold this memory */
-        bool over;   /* done was called, or cancelled */
+        int handles;                /* uv handles and requests that still hold this memory */
+        bool over;                  /* done was called, or cancelled */
         char *name, *authorization; /* owned */
         uint16_t port;
         const struct upstream *via; /* borrowed */
@@ -110,8 +111,8 @@ static void finish(struct dial *d)
         release(d);
 }
 
-__attribute__((format(printf, 4, 5))) static void fail(struct dial *d, enum dial_stage stage, int error,
-                                                       const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void fail(struct dial *d, enum dial_stage stage,
+                                                       int error, const char *format, ...)
 {
         va_list list;
 
@@ -147,7 +148,9 @@ static void attempt_failed(struct dial *d, int error)
         }
         fail(d, DIAL_CONNECT, d->result.error, "%s %s port %u: %s",
              d->via != NULL ? "cannot reach the upstream proxy" : "cannot connect to",
-             d->via != NULL ? d->via->host : d->name != NULL ? d->name : d->result.address,
+             d->via != NULL    ? d->via->host
+             : d->name != NULL ? d->name
+                               : d->result.address,
              d->via != NULL ? d->via->port : d->port, strerror(d->result.error));
 }
 
@@ -168,13 +171,14 @@ static int refusal_errno(unsigned status)
 
 static void refused(struct dial *d)
 {
-        fail(d, DIAL_PROXY, refusal_errno(d->result.proxy_status), "the upstream proxy %s answered %u to CONNECT",
-             d->via->shown, d->result.proxy_status);
+        fail(d, DIAL_PROXY, refusal_errno(d->result.proxy_status),
+             "the upstream proxy %s answered %u to CONNECT", d->via->shown, d->result.proxy_status);
 }
 
 static void start_timer(struct dial *d, uint64_t ms);
 
-/* A whole final head is there: 2xx opens the tunnel, all else is a refusal whose body is evidence. */
+/* A whole final head is there: 2xx opens the tunnel, all else is a refusal whose body is evidence.
+ */
 static void answered(struct dial *d, const struct head *head)
 {
         uint64_t length;
@@ -186,7 +190,8 @@ static void answered(struct dial *d, const struct head *head)
                 return;
         }
         d->body = true;
-        d->body_want = head_content_length(head, &length) == 0 && length < BODY_MAX ? length : BODY_MAX;
+        d->body_want =
+                head_content_length(head, &length) == 0 && length < BODY_MAX ? length : BODY_MAX;
         if (d->answer_len - d->head_at - d->head_len >= d->body_want)
                 refused(d);
         else
@@ -199,7 +204,8 @@ static void parse_answer(struct dial *d)
         static _Thread_local struct head head; /* 12 KiB, used up before returning */
 
         for (;;) {
-                switch (head_parse_response(d->answer + d->head_at, d->answer_len - d->head_at, &head)) {
+                switch (head_parse_response(d->answer + d->head_at, d->answer_len - d->head_at,
+                                            &head)) {
                 case HEAD_MORE:
                         return;
                 case HEAD_OK:
@@ -207,7 +213,8 @@ static void parse_answer(struct dial *d)
                 case HEAD_BAD:
                 case HEAD_LONG_LINE:
                 case HEAD_TOO_LONG:
-                        fail(d, DIAL_PROXY, ECONNREFUSED, "the upstream proxy %s gave an answer that is not HTTP/1",
+                        fail(d, DIAL_PROXY, ECONNREFUSED,
+                             "the upstream proxy %s gave an answer that is not HTTP/1",
                              d->via->shown);
                         return;
                 }
@@ -242,11 +249,13 @@ static void closed_early(struct dial *d, int error)
                 return;
         }
         fail(d, DIAL_PROXY, error != 0 ? error : ECONNRESET,
-             "the upstream proxy %s closed the connection before it answered CONNECT (%zu bytes came)",
+             "the upstream proxy %s closed the connection before it answered CONNECT (%zu bytes "
+             "came)",
              d->via->shown, d->answer_len);
 }
 
-/* Read the answer a little at a time: bytes behind the head stay in answer and go on to the tunnel. */
+/* Read the answer a little at a time: bytes behind the head stay in answer and go on to the tunnel.
+ */
 static void read_answer(struct dial *d)
 {
         while (!d->over) {
@@ -274,8 +283,8 @@ static void read_answer(struct dial *d)
 static void send_request(struct dial *d)
 {
         while (d->request_sent < d->request_len) {
-                ssize_t n = send(d->watch.fd, d->request + d->request_sent, d->request_len - d->request_sent,
-                                 MSG_NOSIGNAL);
+                ssize_t n = send(d->watch.fd, d->request + d->request_sent,
+                                 d->request_len - d->request_sent, MSG_NOSIGNAL);
 
                 if (n < 0 && errno == EAGAIN)
                         return;
@@ -287,35 +296,15 @@ static void send_request(struct dial *d)
         }
 }
 
-/* The value of Proxy-Authorization, owned by the caller; NULL when there is none. */
-static char *authorization(const struct dial *d)
-{
-        if (d->via->credentials != NULL)
-                return upstream_basic(d->via->credentials);
-        return d->authorization != NULL ? strdup(d->authorization) : NULL;
-}
-
 static int build_request(struct dial *d)
 {
-        char target[320], literal[64], *auth = authorization(d);
-        const char *host = d->name;
-        int n;
+        char literal[64];
 
-        if (host == NULL) {
-                address_literal(&d->target, literal);
-                host = literal;
-        }
-        snprintf(target, sizeof target, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, d->port);
-        n = asprintf(&d->request,
-                     "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%sProxy-Connection: Keep-Alive\r\n\r\n", target, target,
-                     auth != NULL ? "Proxy-Authorization: " : "", auth != NULL ? auth : "",
-                     auth != NULL ? "\r\n" : "");
-        d->result.credentials = auth != NULL;
-        if (auth != NULL)
-                explicit_bzero(auth, strlen(auth));
-        free(auth);
-        d->request_len = n > 0 ? (size_t)n : 0;
-        return n > 0 ? 0 : -ENOMEM;
+        address_literal(&d->target, literal);
+        d->request = upstream_request(d->via, d->name != NULL ? d->name : literal, d->port,
+                                      d->authorization, &d->result.credentials);
+        d->request_len = d->request != NULL ? strlen(d->request) : 0;
+        return d->request != NULL ? 0 : -ENOMEM;
 }
 
 static void connected(struct dial *d)
@@ -367,8 +356,9 @@ static void timed_out(uv_timer_t *timer)
         if (d->body)
                 refused(d);
         else if (d->request != NULL)
-                fail(d, DIAL_PROXY, ETIMEDOUT, "the upstream proxy %s did not answer CONNECT within %d s",
-                     d->via->shown, ANSWER_MS / 1000);
+                fail(d, DIAL_PROXY, ETIMEDOUT,
+                     "the upstream proxy %s did not answer CONNECT within %d s", d->via->shown,
+                     ANSWER_MS / 1000);
         else
                 attempt_failed(d, ETIMEDOUT);
 }
@@ -381,7 +371,8 @@ static void start_timer(struct dial *d, uint64_t ms)
 static void next_address(struct dial *d)
 {
         struct sockaddr_storage *to = &d->addresses[d->next++];
-        socklen_t len = to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+        socklen_t len =
+                to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
         struct wire_addr shown;
         int error = 0;
 
@@ -394,7 +385,8 @@ static void next_address(struct dial *d)
         }
         if (d->via == NULL)
                 error = dial_manner_apply(&d->manner, d->watch.fd, to->ss_family);
-        if (error == 0 && connect(d->watch.fd, (struct sockaddr *)to, len) < 0 && errno != EINPROGRESS)
+        if (error == 0 && connect(d->watch.fd, (struct sockaddr *)to, len) < 0 &&
+            errno != EINPROGRESS)
                 error = errno;
         else if (error == 0)
                 error = -loop_add(d->loop, &d->watch);
@@ -408,12 +400,14 @@ static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *list
 {
         struct dial *d = lookup->data;
 
-        for (struct addrinfo *i = status == 0 ? list : NULL; i != NULL && d->count < ADDRESSES_MAX; i = i->ai_next)
+        for (struct addrinfo *i = status == 0 ? list : NULL; i != NULL && d->count < ADDRESSES_MAX;
+             i = i->ai_next)
                 memcpy(&d->addresses[d->count++], i->ai_addr, i->ai_addrlen);
         uv_freeaddrinfo(list);
         if (!d->over && d->count == 0)
                 fail(d, DIAL_RESOLVE, EHOSTUNREACH, "the name %s cannot be resolved: %s",
-                     d->via != NULL ? d->via->host : d->name, status < 0 ? uv_strerror(status) : "no address");
+                     d->via != NULL ? d->via->host : d->name,
+                     status < 0 ? uv_strerror(status) : "no address");
         else if (!d->over)
                 next_address(d);
         release(d);
@@ -448,7 +442,8 @@ static void begin(struct deferred *deferred)
                 address_to_socket(&d->target, &d->addresses[d->count++]);
                 next_address(d);
         } else if (!d->over) {
-                resolve(d, d->via != NULL ? d->via->host : d->name, d->via != NULL ? d->via->port : d->port);
+                resolve(d, d->via != NULL ? d->via->host : d->name,
+                        d->via != NULL ? d->via->port : d->port);
         }
         release(d);
 }

@@ -1,5 +1,5 @@
-/* Getting to a target: resolve, connect, and CONNECT through an upstream proxy. Everything happens on the
- * loop; the answer comes by callback, once. */
+/* Getting to a target: resolve, connect, and CONNECT through an upstream proxy. Everything happens
+ * on the loop; the answer comes by callback, once. */
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 
@@ -24,13 +24,13 @@ struct dial_manner {
 int dial_manner_apply(const struct dial_manner *manner, int fd, int family);
 
 struct dial_request {
-        const char *name;              /* host name or literal, or NULL: address only */
+        const char *name;                /* host name or literal, or NULL: address only */
         const struct wire_addr *address; /* what the program asked for, or NULL: resolve name */
         uint16_t port;
-        const struct upstream *via;    /* NULL: direct; borrowed while dialling */
-        struct dial_manner manner;     /* of direct attempts */
-        bool plain;                    /* to a proxy without CONNECT (absolute-form requests) */
-        const char *authorization;     /* the client's own Proxy-Authorization, or NULL */
+        const struct upstream *via; /* NULL: direct; borrowed while dialling */
+        struct dial_manner manner;  /* of direct attempts */
+        bool plain;                 /* to a proxy without CONNECT (absolute-form requests) */
+        const char *authorization;  /* the client's own Proxy-Authorization, or NULL */
 };
 
 struct dial_result {
@@ -44,15 +44,16 @@ struct dial_result {
         unsigned proxy_status;
         const char *proxy_head; /* its last head, unparsed */
         size_t proxy_head_len;
-        const char *after; /* bytes behind the head: the tunnel's on success, the body's on failure */
+        const char
+                *after; /* bytes behind the head: the tunnel's on success, the body's on failure */
         size_t after_len;
         bool credentials; /* we sent some */
 };
 
 struct dial;
 
-/* Start. Copies the request's strings. done is called from the loop, never from here. Returns NULL with
- * errno ENOMEM. The dial frees itself after done; dial_cancel ends it without calling done. */
+/* Start. Copies the request's strings. done is called from the loop, never from here. Returns NULL
+ * with errno ENOMEM. The dial frees itself after done; dial_cancel ends it without calling done. */
 struct dial *dial_start(struct loop *loop, const struct dial_request *request,
                         void (*done)(void *ctx, struct dial_result *result), void *ctx);
 void dial_cancel(struct dial *d);

@@ -30,7 +30,8 @@ static void write_connect(struct flow *flow)
 /* A target that is this relay itself would be answered by itself, for ever. */
 static bool is_own(const struct flow *flow, const struct authority *to)
 {
-        return (strcmp(to->host, "localhost") == 0 || strncmp(to->host, "127.", 4) == 0 || strcmp(to->host, "::1") == 0) &&
+        return (strcmp(to->host, "localhost") == 0 || strncmp(to->host, "127.", 4) == 0 ||
+                strcmp(to->host, "::1") == 0) &&
                listener_has_port(flow->relay, to->port);
 }
 
@@ -47,7 +48,8 @@ static void go(struct flow *flow, const struct authority *to, bool plain, const 
         flow->via = host_list_match(o->no_proxy, to->host, NULL, to->port) ? NULL : via;
         write_connect(flow);
         if (is_own(flow, to))
-                reply_refuse(flow, 403, "tapline: %s port %u is this relay itself.", to->host, to->port);
+                reply_refuse(flow, 403, "tapline: %s port %u is this relay itself.", to->host,
+                             to->port);
         else
                 flow_dial(flow, plain, flow->via != NULL ? value : NULL);
         free(value);
@@ -62,8 +64,10 @@ static void do_connect(struct flow *flow, const struct head *head)
         flow->kind = FLOW_CONNECT;
         if (!authority_parse(head->target, 0, &to))
                 reply_refuse(flow, 400, "tapline: CONNECT needs HOST:PORT, and %.*s is not that.",
-                             (int)(head->target.len < 200 ? head->target.len : 200), head->target.at);
-        else if (stated == -EINVAL || (stated == 0 && length > 0) || head_find(head, "Transfer-Encoding") != NULL)
+                             (int)(head->target.len < 200 ? head->target.len : 200),
+                             head->target.at);
+        else if (stated == -EINVAL || (stated == 0 && length > 0) ||
+                 head_find(head, "Transfer-Encoding") != NULL)
                 reply_refuse(flow, 400, "tapline: a CONNECT request has no content.");
         else if (side_queue(&flow->server, flow->head + head->len, flow->head_len - head->len) < 0)
                 reply_refuse(flow, 502, "tapline: out of memory.");
@@ -74,8 +78,9 @@ static void do_connect(struct flow *flow, const struct head *head)
 /* Fields that end at this hop (RFC 9110 section 7.6.1). */
 static bool is_hop_by_hop(const struct head *head, struct text name)
 {
-        static const char *const names[] = {"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
-                                            "Proxy-Authenticate", "TE", "Upgrade", "Host"};
+        static const char *const names[] = {
+                "Connection",         "Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
+                "Proxy-Authenticate", "TE",         "Upgrade",          "Host"};
         static const char *const kept[] = {"Content-Length", "Transfer-Encoding", "Trailer"};
         char word[64];
 
@@ -90,7 +95,8 @@ static bool is_hop_by_hop(const struct head *head, struct text name)
         memcpy(word, name.at, name.len);
         word[name.len] = '\0';
         for (size_t i = 0; i < head->field_count; i++)
-                if (text_is_nocase(head->fields[i].name, "Connection") && text_has_token(head->fields[i].value, word))
+                if (text_is_nocase(head->fields[i].name, "Connection") &&
+                    text_has_token(head->fields[i].value, word))
                         return true;
         return false;
 }
@@ -100,14 +106,14 @@ static bool is_upgrade(const struct head *head)
 {
         const struct head_field *connection = head_find(head, "Connection");
 
-        return head->minor >= 1 && connection != NULL && text_has_token(connection->value, "upgrade") &&
-               head_find(head, "Upgrade") != NULL;
+        return head->minor >= 1 && connection != NULL &&
+               text_has_token(connection->value, "upgrade") && head_find(head, "Upgrade") != NULL;
 }
 
 /* The request as the next hop gets it: origin-form and our Host for an origin, absolute-form for a
  * proxy; one request per connection, so "Connection: close". */
-static void print_request(FILE *out, const struct head *head, struct text authority, struct text path,
-                          const struct upstream *via)
+static void print_request(FILE *out, const struct head *head, struct text authority,
+                          struct text path, const struct upstream *via)
 {
         bool no_path = path.len == 0;
 
@@ -122,11 +128,13 @@ static void print_request(FILE *out, const struct head *head, struct text author
                 const struct head_field *f = &head->fields[i];
 
                 if (!is_hop_by_hop(head, f->name))
-                        fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at, (int)f->value.len, f->value.at);
+                        fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at,
+                                (int)f->value.len, f->value.at);
         }
         if (is_upgrade(head))
                 fprintf(out, "Via: 1.1 tapline\r\nConnection: Upgrade\r\nUpgrade: %.*s\r\n",
-                        (int)head_find(head, "Upgrade")->value.len, head_find(head, "Upgrade")->value.at);
+                        (int)head_find(head, "Upgrade")->value.len,
+                        head_find(head, "Upgrade")->value.at);
         else
                 fputs("Via: 1.1 tapline\r\nConnection: close\r\n", out);
 }
@@ -160,8 +168,8 @@ static char *proxy_authorization(const struct upstream *via, const struct head *
         return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
 }
 
-static int queue_forward(struct flow *flow, const struct head *head, struct text authority, struct text path,
-                         const struct upstream *via)
+static int queue_forward(struct flow *flow, const struct head *head, struct text authority,
+                         struct text path, const struct upstream *via)
 {
         char *text = NULL, *auth = proxy_authorization(via, head);
         size_t len = 0, rest = flow->head_len - head->len;
@@ -231,10 +239,12 @@ static void dispatch(struct flow *flow, const struct head *head)
                 do_forward(flow, head);
         else if (head->target.len > 8 && strncasecmp(head->target.at, "https://", 8) == 0)
                 reply_refuse(flow, 400, "tapline: use CONNECT for https:// URLs.");
-        else if (memchr(head->target.at, ':', head->target.len) != NULL && head->target.at[0] != '/')
+        else if (memchr(head->target.at, ':', head->target.len) != NULL &&
+                 head->target.at[0] != '/')
                 reply_refuse(flow, 501, "tapline: only http:// URLs and CONNECT are served here.");
         else
-                reply_refuse(flow, 400, "tapline: this is a proxy: ask with a full URL or with CONNECT.");
+                reply_refuse(flow, 400,
+                             "tapline: this is a proxy: ask with a full URL or with CONNECT.");
 }
 
 static void parse_head(struct flow *flow)
@@ -251,11 +261,14 @@ static void parse_head(struct flow *flow)
                 reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
                 return;
         case HEAD_LONG_LINE:
-                reply_refuse(flow, 414, "tapline: the request line is longer than %d bytes.", HEAD_LINE_MAX);
+                reply_refuse(flow, 414, "tapline: the request line is longer than %d bytes.",
+                             HEAD_LINE_MAX);
                 return;
         case HEAD_TOO_LONG:
-                reply_refuse(flow, 431, "tapline: the head is longer than %d bytes or has more than %d fields.",
-                             HEAD_MAX, HEAD_FIELDS_MAX);
+                reply_refuse(
+                        flow, 431,
+                        "tapline: the head is longer than %d bytes or has more than %d fields.",
+                        HEAD_MAX, HEAD_FIELDS_MAX);
                 return;
         }
 }
@@ -284,12 +297,15 @@ static void read_head(struct flow *flow)
                         reply_refuse(flow, 431, "tapline: the head is too long.");
                         return;
                 }
-                n = recv(flow->client.fd, flow->head + flow->head_len, flow->head_cap - flow->head_len, 0);
+                n = recv(flow->client.fd, flow->head + flow->head_len,
+                         flow->head_cap - flow->head_len, 0);
                 if (n < 0 && errno == EAGAIN)
                         return;
                 if (n <= 0) {
-                        flow_close(flow, &(struct flow_end){"client", n < 0 ? "reset" : "eof",
-                                                            "closed before its request was complete", n < 0 ? errno : 0});
+                        flow_close(flow,
+                                   &(struct flow_end){"client", n < 0 ? "reset" : "eof",
+                                                      "closed before its request was complete",
+                                                      n < 0 ? errno : 0});
                         return;
                 }
                 flow->head_len += (size_t)n;
@@ -297,7 +313,8 @@ static void read_head(struct flow *flow)
         }
 }
 
-/* On the private listener only this user's programs are served: the kernel knows whose socket it is. */
+/* On the private listener only this user's programs are served: the kernel knows whose socket it
+ * is. */
 static bool is_allowed(struct flow *flow)
 {
         struct sockaddr_storage local, remote;
@@ -322,7 +339,8 @@ void explicit_drive(struct flow *flow)
                 read_head(flow);
                 return;
         }
-        if (flow->relay->unjoined > 0 && !flow->public_listener && !flow->again.queued && !flow->classified) {
+        if (flow->relay->unjoined > 0 && !flow->public_listener && !flow->again.queued &&
+            !flow->classified) {
                 flow->classified = true; /* give the announcement this turn to come */
                 loop_defer(flow->relay->loop, &flow->again);
                 return;
@@ -333,11 +351,14 @@ void explicit_drive(struct flow *flow)
         if (n == 1 && !isalpha((unsigned char)first) && first != '\r' && first != '\n') {
                 if (flow->public_listener)
                         reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
-                return; /* a redirected program's: the announcement must follow, or the limit ends it */
+                return; /* a redirected program's: the announcement must follow, or the limit ends
+                           it */
         }
         if (n == 1 && !is_allowed(flow)) {
-                relay_note(flow->relay, "a connection of another user to the private listener was closed");
-                flow_abort(flow, &(struct flow_end){"relay", "refused", "not announced, and not this user's", 0});
+                relay_note(flow->relay,
+                           "a connection of another user to the private listener was closed");
+                flow_abort(flow, &(struct flow_end){"relay", "refused",
+                                                    "not announced, and not this user's", 0});
                 return;
         }
         read_head(flow);

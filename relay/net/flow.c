@@ -138,7 +138,8 @@ static void limit_reached(uv_timer_t *timer)
         else if (flow->held && flow->client.fd < 0)
                 held_check(flow);
         else
-                flow_abort(flow, &(struct flow_end){"client", "error", "the program did not come to the relay", 0});
+                flow_abort(flow, &(struct flow_end){"client", "error",
+                                                    "the program did not come to the relay", 0});
 }
 
 void flow_limit(struct flow *flow, uint64_t ms)
@@ -176,8 +177,8 @@ int side_queue(struct side *side, const char *data, size_t len)
 int side_flush(struct side *side)
 {
         while (side->out_sent < side->out_len) {
-                ssize_t n = send(side->fd, side->out + side->out_sent, side->out_len - side->out_sent,
-                                 MSG_NOSIGNAL);
+                ssize_t n = send(side->fd, side->out + side->out_sent,
+                                 side->out_len - side->out_sent, MSG_NOSIGNAL);
 
                 if (n < 0)
                         return errno == EINTR ? -EAGAIN : -errno;
@@ -224,7 +225,8 @@ int flow_give_up_client(struct flow *flow)
 void flow_joined(struct flow *flow)
 {
         if (flow->verdict_error != 0)
-                flow_abort(flow, &(struct flow_end){"relay", "refused", "the connection failed", flow->verdict_error});
+                flow_abort(flow, &(struct flow_end){"relay", "refused", "the connection failed",
+                                                    flow->verdict_error});
         else if (flow->state == FLOW_JOINING)
                 flow_start(flow);
 }
@@ -256,8 +258,9 @@ static void redirected_dialled(struct flow *flow)
 
 static void redirected_failed(struct flow *flow, const struct dial_result *result)
 {
-        static const char *const reasons[] = {"the name cannot be resolved", "the connection failed",
-                                              "the upstream proxy refused", ""};
+        static const char *const reasons[] = {"the name cannot be resolved",
+                                              "the connection failed", "the upstream proxy refused",
+                                              ""};
         struct flow_end end = {"relay", "refused", reasons[result->stage], result->error};
 
         flow->verdict_error = result->error;
@@ -272,7 +275,8 @@ static void redirected_failed(struct flow *flow, const struct dial_result *resul
         else if (flow->client.fd >= 0)
                 flow_abort(flow, &end);
         else
-                flow_limit(flow, JOIN_MS); /* the descriptor is still on its way: it gets the reset */
+                flow_limit(flow,
+                           JOIN_MS); /* the descriptor is still on its way: it gets the reset */
 }
 
 static void dialled(void *ctx, struct dial_result *result)
@@ -290,7 +294,8 @@ static void dialled(void *ctx, struct dial_result *result)
         if (flow->passing && result->stage == DIAL_DONE)
                 flow_start(flow);
         else if (flow->passing)
-                flow_abort(flow, &(struct flow_end){"server", "error", "dialling afresh failed", result->error});
+                flow_abort(flow, &(struct flow_end){"server", "error", "dialling afresh failed",
+                                                    result->error});
         else if (flow->kind != FLOW_REDIRECTED)
                 reply_dialled(flow, result);
         else if (result->stage == DIAL_DONE)
@@ -392,7 +397,7 @@ void flow_sweep(struct relay *relay)
 {
         struct flow *flow, *next;
 
-        DL_FOREACH_SAFE(relay->flows, flow, next) {
+        DL_FOREACH_SAFE (relay->flows, flow, next) {
                 if (flow->state != FLOW_CLOSED || flow->again.queued)
                         continue;
                 DL_DELETE(relay->flows, flow);

@@ -55,28 +55,28 @@ struct flow {
         struct side client, server;
         struct port_key key;
         bool keyed;
-        bool public_listener; /* it came to an address of --listen */
-        pid_t pid, tid;       /* 0: not known */
-        char *exe;            /* owned or NULL */
-        char *name;           /* owned or NULL: host name the client asked for */
+        bool public_listener;     /* it came to an address of --listen */
+        pid_t pid, tid;           /* 0: not known */
+        char *exe;                /* owned or NULL */
+        char *name;               /* owned or NULL: host name the client asked for */
         struct wire_addr address; /* family 0: by name only */
         uint16_t port;
         bool nonblock;
-        struct wire_addr local; /* a redirected client's own address, once it has joined */
-        uint64_t cookie;        /* of its socket; 0: not known */
-        bool held;              /* it waits at the hold (hold.h) */
-        bool told;              /* a verdict has been sent */
-        struct dial_manner manner; /* as the program's socket has it */
-        bool expects_join;     /* counted in relay->unjoined */
-        struct dial *dial;     /* owned while dialling */
-        const struct upstream *via; /* borrowed; NULL: direct */
+        struct wire_addr local;         /* a redirected client's own address, once it has joined */
+        uint64_t cookie;                /* of its socket; 0: not known */
+        bool held;                      /* it waits at the hold (hold.h) */
+        bool told;                      /* a verdict has been sent */
+        struct dial_manner manner;      /* as the program's socket has it */
+        bool expects_join;              /* counted in relay->unjoined */
+        struct dial *dial;              /* owned while dialling */
+        const struct upstream *via;     /* borrowed; NULL: direct */
         struct control_client *control; /* borrowed: who waits for the verdict */
-        int verdict_error;     /* errno of a failed dial */
-        bool classified;       /* the first client bytes have been looked at */
-        bool passing;          /* dialled afresh after INTERCEPT_PASS: hands off */
-        struct recorder *recorder; /* owned; NULL: not observed */
-        struct intercept *intercept; /* owned */
-        char *head;            /* owned: request head being read */
+        int verdict_error;              /* errno of a failed dial */
+        bool classified;                /* the first client bytes have been looked at */
+        bool passing;                   /* dialled afresh after INTERCEPT_PASS: hands off */
+        struct recorder *recorder;      /* owned; NULL: not observed */
+        struct intercept *intercept;    /* owned */
+        char *head;                     /* owned: request head being read */
         size_t head_len, head_cap;
         uint64_t body_left;    /* of a forwarded request; UINT64_MAX: not limited */
         struct deferred again; /* more to do without waiting for an event */
@@ -87,8 +87,8 @@ struct flow {
 
 /* How a flow ended, for the record. Strings are static. */
 struct flow_end {
-        const char *first;  /* "client", "server" or "relay" */
-        const char *how;    /* "eof", "reset", "error", "refused" */
+        const char *first; /* "client", "server" or "relay" */
+        const char *how;   /* "eof", "reset", "error", "refused" */
         const char *reason;
         int error; /* errno or 0 */
 };
@@ -126,8 +126,8 @@ void flow_start(struct flow *flow);
 /* Write text to the client, then close. text is copied. */
 void flow_answer(struct flow *flow, const char *text, size_t len, const struct flow_end *end);
 
-/* End it: event and descriptors. flow_abort tells both sides with RST instead of FIN; side_abort, called
- * before, marks one. Freed at the end of the turn; closing twice does nothing. */
+/* End it: event and descriptors. flow_abort tells both sides with RST instead of FIN; side_abort,
+ * called before, marks one. Freed at the end of the turn; closing twice does nothing. */
 void flow_close(struct flow *flow, const struct flow_end *end);
 void flow_abort(struct flow *flow, const struct flow_end *end);
 void side_abort(struct side *side);

@@ -44,7 +44,8 @@ static void write_proxy(struct event *e, const struct dial_result *result)
         write_challenges(e, result->proxy_head, result->proxy_head_len);
         event_bool(e, "credentials", result->credentials);
         if (result->stage != DIAL_DONE)
-                event_strn(e, "proxy_body", result->after, result->after_len < 2048 ? result->after_len : 2048);
+                event_strn(e, "proxy_body", result->after,
+                           result->after_len < 2048 ? result->after_len : 2048);
 }
 
 void flow_event_upstream(const struct flow *flow, const struct dial_result *result)
@@ -80,9 +81,11 @@ void flow_event_close(const struct flow *flow, const struct flow_end *end)
 
         event_begin(&e, EVENT_FLOW_CLOSE, &who, flow->id);
         event_int(&e, "client_to_server",
-                  (int64_t)(flow->intercept != NULL ? intercept_client_bytes(flow->intercept) : flow->client.received));
+                  (int64_t)(flow->intercept != NULL ? intercept_client_bytes(flow->intercept)
+                                                    : flow->client.received));
         event_int(&e, "server_to_client",
-                  (int64_t)(flow->intercept != NULL ? intercept_server_bytes(flow->intercept) : flow->server.received));
+                  (int64_t)(flow->intercept != NULL ? intercept_server_bytes(flow->intercept)
+                                                    : flow->server.received));
         event_str(&e, "first", end->first);
         event_str(&e, "how", end->how);
         event_str(&e, "reason", end->reason);

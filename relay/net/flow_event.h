@@ -1,5 +1,5 @@
-/* The events that every flow has: upstream when its dial has ended, flow.close at its end. docs/record.md is
- * their schema. */
+/* The events that every flow has: upstream when its dial has ended, flow.close at its end.
+ * docs/record.md is their schema. */
 #ifndef NET_FLOW_EVENT_H
 #define NET_FLOW_EVENT_H
 

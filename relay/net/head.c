@@ -103,14 +103,16 @@ static bool parse_request_line(struct text line, struct head *out)
         if (out->target.len == 0 || memchr(out->target.at, ' ', out->target.len) != NULL)
                 return false;
         return is_token(out->method) &&
-               parse_version((struct text){last + 1, line.len - (size_t)(last + 1 - line.at)}, &out->minor);
+               parse_version((struct text){last + 1, line.len - (size_t)(last + 1 - line.at)},
+                             &out->minor);
 }
 
 static bool parse_status_line(struct text line, struct head *out)
 {
         const char *code = line.at + 9;
 
-        if (line.len < 12 || !parse_version((struct text){line.at, 8}, &out->minor) || line.at[8] != ' ')
+        if (line.len < 12 || !parse_version((struct text){line.at, 8}, &out->minor) ||
+            line.at[8] != ' ')
                 return false;
         if (!isdigit((unsigned char)code[0]) || !isdigit((unsigned char)code[1]) ||
             !isdigit((unsigned char)code[2]) || (line.len > 12 && line.at[12] != ' '))
@@ -251,7 +253,8 @@ bool authority_parse(struct text t, uint16_t default_port, struct authority *out
         if (*host_end != ':' || host_end + 1 == end)
                 return false;
         for (const char *p = host_end + 1; p < end; p++) {
-                if (!isdigit((unsigned char)*p) || (port = port * 10 + (unsigned)(*p - '0')) > 65535)
+                if (!isdigit((unsigned char)*p) ||
+                    (port = port * 10 + (unsigned)(*p - '0')) > 65535)
                         return false;
         }
         out->port = (uint16_t)port;

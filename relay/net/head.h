@@ -1,6 +1,6 @@
 /* Heads of HTTP/1 messages as a proxy has to read them (RFC 9112): strict about what could smuggle,
- * lenient where old clients differ (bare LF, no Host with HTTP/1.0, missing reason). Pure: bytes in,
- * struct out; everything points into the caller's bytes. */
+ * lenient where old clients differ (bare LF, no Host with HTTP/1.0, missing reason). Pure: bytes
+ * in, struct out; everything points into the caller's bytes. */
 #ifndef NET_HEAD_H
 #define NET_HEAD_H
 
@@ -16,8 +16,8 @@ enum {
 
 enum head_result {
         HEAD_OK,
-        HEAD_MORE,    /* the end is not there yet */
-        HEAD_BAD,     /* malformed: 400 */
+        HEAD_MORE,      /* the end is not there yet */
+        HEAD_BAD,       /* malformed: 400 */
         HEAD_LONG_LINE, /* first line over HEAD_LINE_MAX: 414 */
         HEAD_TOO_LONG,  /* head over HEAD_MAX or too many fields: 431 */
 };
@@ -51,14 +51,14 @@ const struct head_field *head_find(const struct head *head, const char *name);
 /* How many fields of that name there are. */
 size_t head_count(const struct head *head, const char *name);
 
-bool text_is(struct text t, const char *word);      /* exact */
+bool text_is(struct text t, const char *word); /* exact */
 bool text_is_nocase(struct text t, const char *word);
 
 /* True if a comma-separated field value holds token, whatever its case. */
 bool text_has_token(struct text t, const char *token);
 
-/* Content-Length of the head: 0 and *len, -ENOENT when there is none, -EINVAL when malformed or given
- * twice with different values. */
+/* Content-Length of the head: 0 and *len, -ENOENT when there is none, -EINVAL when malformed or
+ * given twice with different values. */
 int head_content_length(const struct head *head, uint64_t *len);
 
 struct authority {

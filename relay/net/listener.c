@@ -14,10 +14,10 @@
 
 enum {
         BACKLOG = 4096,
-        HEAD_MS = 30000,     /* a request's head */
-        ANNOUNCE_MS = 5000,  /* an announcement that comes after its connection */
-        ACCEPT_BATCH = 64,   /* per turn, so that open connections get theirs */
-        RETRIES = 16,        /* to find a port that is free on both loopback addresses */
+        HEAD_MS = 30000,    /* a request's head */
+        ANNOUNCE_MS = 5000, /* an announcement that comes after its connection */
+        ACCEPT_BATCH = 64,  /* per turn, so that open connections get theirs */
+        RETRIES = 16,       /* to find a port that is free on both loopback addresses */
 };
 
 struct listener {
@@ -63,10 +63,12 @@ static void ready(struct watch *w, uint32_t events)
         for (int i = 0; i < ACCEPT_BATCH; i++) {
                 struct sockaddr_storage from;
                 socklen_t len = sizeof from;
-                int fd = accept4(w->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                int fd = accept4(w->fd, (struct sockaddr *)&from, &len,
+                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
                 if (fd < 0)
-                        return; /* EMFILE too: the connection waits in the backlog for a free descriptor */
+                        return; /* EMFILE too: the connection waits in the backlog for a free
+                                   descriptor */
                 accepted(l, fd, &from);
         }
 }
@@ -139,7 +141,9 @@ int listener_open_private(struct relay *relay)
                 }
                 if (v6 >= 0 && add(relay, v6, false, relay->private_port) < 0)
                         return -ENOMEM;
-                return add(relay, v4, false, relay->private_port); /* a machine without IPv6 makes no V6ONLY sockets */
+                return add(
+                        relay, v4, false,
+                        relay->private_port); /* a machine without IPv6 makes no V6ONLY sockets */
         }
         return -EADDRINUSE;
 }
@@ -153,7 +157,8 @@ static int resolve(const char *text, struct addrinfo **list, uint16_t *port)
         size_t len = colon != NULL ? (size_t)(colon - text) : 0;
         unsigned long value = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
 
-        if (len == 0 || len >= sizeof host || colon[1] < '0' || colon[1] > '9' || *end != '\0' || value > 65535)
+        if (len == 0 || len >= sizeof host || colon[1] < '0' || colon[1] > '9' || *end != '\0' ||
+            value > 65535)
                 return -EINVAL;
         *port = (uint16_t)value;
         memcpy(host, text, len);
@@ -162,7 +167,10 @@ static int resolve(const char *text, struct addrinfo **list, uint16_t *port)
                 host[len - 1] = '\0';
                 memmove(host, host + 1, len - 1);
         }
-        return getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, colon + 1, &hints, list) == 0 ? 0 : -EINVAL;
+        return getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, colon + 1, &hints,
+                           list) == 0
+                       ? 0
+                       : -EINVAL;
 }
 
 static bool is_loopback(const struct sockaddr *address)
@@ -182,12 +190,17 @@ int listener_open(struct relay *relay, const char *address)
         int fd, result = resolve(address, &list, &port);
 
         if (result < 0) {
-                fprintf(stderr, "tapline: --listen %s: it must be ADDRESS:PORT, as in 127.0.0.1:8083\n", address);
+                fprintf(stderr,
+                        "tapline: --listen %s: it must be ADDRESS:PORT, as in 127.0.0.1:8083\n",
+                        address);
                 return result;
         }
         if (!is_loopback(list->ai_addr)) {
-                fprintf(stderr, "tapline: --listen %s: only loopback addresses are served (127.0.0.1 or [::1]), "
-                                "since anyone who reaches the relay may use it\n", address);
+                fprintf(stderr,
+                        "tapline: --listen %s: only loopback addresses are served (127.0.0.1 or "
+                        "[::1]), "
+                        "since anyone who reaches the relay may use it\n",
+                        address);
                 freeaddrinfo(list);
                 return -EINVAL;
         }
@@ -212,7 +225,7 @@ void listener_close_all(struct relay *relay)
 {
         struct listener *l, *next;
 
-        LL_FOREACH_SAFE(relay->listeners, l, next) {
+        LL_FOREACH_SAFE (relay->listeners, l, next) {
                 int fd = l->watch.fd;
 
                 loop_remove(relay->loop, &l->watch);

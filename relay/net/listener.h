@@ -1,5 +1,5 @@
-/* Listening TCP sockets: the private pair on loopback for redirected connections (and for this user's
- * explicit clients), and the addresses of --listen for any explicit client. */
+/* Listening TCP sockets: the private pair on loopback for redirected connections (and for this
+ * user's explicit clients), and the addresses of --listen for any explicit client. */
 #ifndef NET_LISTENER_H
 #define NET_LISTENER_H
 

@@ -32,7 +32,8 @@ static int add_uv(struct loop *loop)
 {
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
 
-        return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) < 0 ? -errno : 0;
+        return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, uv_backend_fd(&loop->uv), &event) < 0 ? -errno
+                                                                                           : 0;
 }
 
 struct loop *loop_new(void)

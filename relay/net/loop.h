@@ -1,6 +1,6 @@
-/* The event loop: one per thread. Sockets are registered once, edge-triggered, for reading and writing
- * (epoll(7)), so a busy connection makes no further epoll_ctl calls. libuv is embedded for what is
- * not a socket of ours: timers, signals, and getaddrinfo in its thread pool. */
+/* The event loop: one per thread. Sockets are registered once, edge-triggered, for reading and
+ * writing (epoll(7)), so a busy connection makes no further epoll_ctl calls. libuv is embedded for
+ * what is not a socket of ours: timers, signals, and getaddrinfo in its thread pool. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 
@@ -12,10 +12,11 @@
  * loop_remove: the kernel may have reported an event in the same batch. */
 struct watch {
         void (*ready)(struct watch *w, uint32_t events); /* EPOLL* bits */
-        int fd; /* borrowed; -1 when not registered */
+        int fd;                                          /* borrowed; -1 when not registered */
 };
 
-/* Work to be done at the end of the turn, or in the next one without waiting. Embedded; zero it first. */
+/* Work to be done at the end of the turn, or in the next one without waiting. Embedded; zero it
+ * first. */
 struct deferred {
         void (*run)(struct deferred *d);
         struct deferred *next;
@@ -30,8 +31,8 @@ void loop_free(struct loop *loop);
 
 uv_loop_t *loop_uv(struct loop *loop); /* borrowed */
 
-/* Register w for all events on w->fd, edge-triggered (level: once more each turn while readable, for
- * listeners). Returns 0 or -errno. */
+/* Register w for all events on w->fd, edge-triggered (level: once more each turn while readable,
+ * for listeners). Returns 0 or -errno. */
 int loop_add(struct loop *loop, struct watch *w);
 int loop_add_level(struct loop *loop, struct watch *w);
 void loop_remove(struct loop *loop, struct watch *w); /* w->fd becomes -1; not closed */

@@ -18,9 +18,12 @@
 size_t message_min_len(unsigned type)
 {
         static const size_t lens[] = {
-                [WIRE_HELLO] = sizeof(struct wire_hello), [WIRE_DIAL] = sizeof(struct wire_dial),
-                [WIRE_JOIN] = sizeof(struct wire_join),   [WIRE_PEER] = sizeof(struct wire_join),
-                [WIRE_LOOKUP] = sizeof(struct wire_lookup), [WIRE_FILE] = sizeof(struct wire_file),
+                [WIRE_HELLO] = sizeof(struct wire_hello),
+                [WIRE_DIAL] = sizeof(struct wire_dial),
+                [WIRE_JOIN] = sizeof(struct wire_join),
+                [WIRE_PEER] = sizeof(struct wire_join),
+                [WIRE_LOOKUP] = sizeof(struct wire_lookup),
+                [WIRE_FILE] = sizeof(struct wire_file),
                 [WIRE_TAP] = sizeof(struct wire_tap),
                 [WIRE_PASSED] = sizeof(struct wire_passed),
                 [WIRE_UNCOVERED] = sizeof(struct wire_uncovered),
@@ -49,26 +52,31 @@ static void write_connect(struct relay *relay, const struct event_who *who, uint
 static bool is_own_listener(const struct relay *relay, const struct wire_addr *to)
 {
         return to->port == relay->private_port &&
-               (to->family == AF_INET ? to->bytes[0] == 127 : to->bytes[15] == 1 && to->bytes[0] == 0);
+               (to->family == AF_INET ? to->bytes[0] == 127
+                                      : to->bytes[15] == 1 && to->bytes[0] == 0);
 }
 
-/* The program speaks to the upstream proxy by itself: that connection must not go through it again. */
+/* The program speaks to the upstream proxy by itself: that connection must not go through it again.
+ */
 static bool is_upstream(const struct upstream *up, const struct wire_addr *to, const char *name)
 {
         char literal[64];
 
         address_literal(to, literal);
         return up != NULL && up->port == to->port &&
-               (strcmp(up->host, literal) == 0 || (name != NULL && strcasecmp(up->host, name) == 0));
+               (strcmp(up->host, literal) == 0 ||
+                (name != NULL && strcasecmp(up->host, name) == 0));
 }
 
-static const struct upstream *choose_way(const struct relay_options *o, const struct wire_addr *to, const char *name)
+static const struct upstream *choose_way(const struct relay_options *o, const struct wire_addr *to,
+                                         const char *name)
 {
         const struct upstream *via = to->port == 80 ? o->http_upstream : o->https_upstream;
         char literal[64];
 
         address_literal(to, literal);
-        if (via == NULL || is_upstream(o->https_upstream, to, name) || is_upstream(o->http_upstream, to, name))
+        if (via == NULL || is_upstream(o->https_upstream, to, name) ||
+            is_upstream(o->http_upstream, to, name))
                 return NULL;
         return host_list_match(o->no_proxy, name, literal, to->port) ? NULL : via;
 }
@@ -81,7 +89,8 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         char literal[64];
         struct flow *flow;
 
-        if ((dial->to.family != AF_INET && dial->to.family != AF_INET6) || is_own_listener(relay, &dial->to))
+        if ((dial->to.family != AF_INET && dial->to.family != AF_INET6) ||
+            is_own_listener(relay, &dial->to))
                 return NULL;
         past_forget(relay, dial->cookie);
         name = name_table_find(relay->names, pid, &dial->to);
@@ -123,7 +132,8 @@ void message_join(struct flow *flow, const struct wire_join *join)
                 held_begin(flow);
                 return;
         }
-        /* The connection may have come before its announcement: it waits as a request without a head. */
+        /* The connection may have come before its announcement: it waits as a request without a
+         * head. */
         if (early != NULL && early->state == FLOW_HEAD && early->head_len == 0)
                 fd = flow_give_up_client(early);
         flow_set_key(flow, key);
@@ -133,7 +143,8 @@ void message_join(struct flow *flow, const struct wire_join *join)
         flow_joined(flow);
 }
 
-void message_peer(struct relay *relay, const struct wire_join *question, struct wire_verdict *verdict)
+void message_peer(struct relay *relay, const struct wire_join *question,
+                  struct wire_verdict *verdict)
 {
         struct flow *flow = flow_find(relay, flow_key(&question->local));
 
@@ -184,10 +195,17 @@ static const char *eai_name(int result)
                 const char *name;
         } names[] = {
                 {0, "ok"},
-                {EAI_NONAME, "EAI_NONAME"}, {EAI_AGAIN, "EAI_AGAIN"},   {EAI_FAIL, "EAI_FAIL"},
-                {EAI_FAMILY, "EAI_FAMILY"}, {EAI_SERVICE, "EAI_SERVICE"}, {EAI_MEMORY, "EAI_MEMORY"},
-                {EAI_SYSTEM, "EAI_SYSTEM"}, {EAI_NODATA, "EAI_NODATA"}, {EAI_BADFLAGS, "EAI_BADFLAGS"},
-                {EAI_SOCKTYPE, "EAI_SOCKTYPE"}, {EAI_ADDRFAMILY, "EAI_ADDRFAMILY"},
+                {EAI_NONAME, "EAI_NONAME"},
+                {EAI_AGAIN, "EAI_AGAIN"},
+                {EAI_FAIL, "EAI_FAIL"},
+                {EAI_FAMILY, "EAI_FAMILY"},
+                {EAI_SERVICE, "EAI_SERVICE"},
+                {EAI_MEMORY, "EAI_MEMORY"},
+                {EAI_SYSTEM, "EAI_SYSTEM"},
+                {EAI_NODATA, "EAI_NODATA"},
+                {EAI_BADFLAGS, "EAI_BADFLAGS"},
+                {EAI_SOCKTYPE, "EAI_SOCKTYPE"},
+                {EAI_ADDRFAMILY, "EAI_ADDRFAMILY"},
                 {EAI_OVERFLOW, "EAI_OVERFLOW"},
         };
 
@@ -197,10 +215,12 @@ static const char *eai_name(int result)
         return "EAI_OTHER";
 }
 
-static void report_lookup(struct relay *relay, pid_t pid, const struct wire_lookup *lookup, size_t len)
+static void report_lookup(struct relay *relay, pid_t pid, const struct wire_lookup *lookup,
+                          size_t len)
 {
         const char *text = (const char *)(lookup + 1);
-        size_t need = sizeof *lookup + lookup->name_len + lookup->address_count * sizeof(struct wire_addr);
+        size_t need = sizeof *lookup + lookup->name_len +
+                      lookup->address_count * sizeof(struct wire_addr);
         struct event_who who = {pid, lookup->head.tid, process_table_exe(relay->processes, pid)};
         char name[NI_MAXHOST], literal[64];
         struct event e;
@@ -275,23 +295,27 @@ static void report_file(struct relay *relay, pid_t pid, const struct wire_file *
         event_str(&e, "path2", path2);
         event_str(&e, "errno", event_errno_name(file->error));
         event_str(&e, "intent", intents[file->intent]);
-        examine_path(&e, pid, path2 != NULL ? path2 : path, file->error, file->intent != WIRE_INTENT_READ);
+        examine_path(&e, pid, path2 != NULL ? path2 : path, file->error,
+                     file->intent != WIRE_INTENT_READ);
         record_write(relay->record, &e);
 }
 
 const char *message_uncovered_reason(unsigned reason)
 {
         static const char *const words[WIRE_REASON_COUNT] = {
-                [WIRE_STATIC] = "static", [WIRE_SETUID] = "setuid",   [WIRE_SETGID] = "setgid",
-                [WIRE_CAPABILITIES] = "capabilities", [WIRE_FOREIGN] = "foreign",
+                [WIRE_STATIC] = "static",   [WIRE_SETUID] = "setuid",
+                [WIRE_SETGID] = "setgid",   [WIRE_CAPABILITIES] = "capabilities",
+                [WIRE_FOREIGN] = "foreign",
         };
 
         return reason < WIRE_REASON_COUNT ? words[reason] : NULL;
 }
 
-static void report_uncovered(struct relay *relay, pid_t pid, const struct wire_uncovered *uncovered, size_t len)
+static void report_uncovered(struct relay *relay, pid_t pid, const struct wire_uncovered *uncovered,
+                             size_t len)
 {
-        const char *at = (const char *)(uncovered + 1), *target = next_string(&at, (const char *)uncovered + len);
+        const char *at = (const char *)(uncovered + 1),
+                   *target = next_string(&at, (const char *)uncovered + len);
         const char *reason = message_uncovered_reason(uncovered->reason);
         struct event_who who = {pid, uncovered->head.tid, process_table_exe(relay->processes, pid)};
         struct event e;

@@ -1,5 +1,5 @@
-/* What the library's messages mean: turns each into a flow, an answer or an event. control.c has checked
- * length and sender; here every field is checked before it is believed. */
+/* What the library's messages mean: turns each into a flow, an answer or an event. control.c has
+ * checked length and sender; here every field is checked before it is believed. */
 #ifndef NET_MESSAGE_H
 #define NET_MESSAGE_H
 
@@ -15,7 +15,8 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
 void message_join(struct flow *flow, const struct wire_join *join);
 
 /* State and original destination of the flow with this client port. */
-void message_peer(struct relay *relay, const struct wire_join *question, struct wire_verdict *verdict);
+void message_peer(struct relay *relay, const struct wire_join *question,
+                  struct wire_verdict *verdict);
 
 /* The record's word for enum wire_uncovered_reason; NULL: none that is reported. */
 const char *message_uncovered_reason(unsigned reason);

@@ -43,8 +43,8 @@ void name_table_free(struct name_table *table)
 
         if (table == NULL)
                 return;
-        HASH_ITER (hh, table->all, e, next)
-                drop(table, e);
+        HASH_ITER(hh, table->all, e, next)
+        drop(table, e);
         free(table);
 }
 
@@ -56,7 +56,8 @@ static struct key make_key(pid_t pid, const struct wire_addr *address)
         return key;
 }
 
-static void add(struct name_table *table, pid_t pid, const struct wire_addr *address, const char *name)
+static void add(struct name_table *table, pid_t pid, const struct wire_addr *address,
+                const char *name)
 {
         struct key key = make_key(pid, address);
         struct entry *e;
@@ -74,7 +75,8 @@ static void add(struct name_table *table, pid_t pid, const struct wire_addr *add
         HASH_ADD(hh, table->all, key, sizeof key, e);
 }
 
-void name_table_add(struct name_table *table, pid_t pid, const struct wire_addr *address, const char *name)
+void name_table_add(struct name_table *table, pid_t pid, const struct wire_addr *address,
+                    const char *name)
 {
         add(table, pid, address, name);
         add(table, 0, address, name);

@@ -1,5 +1,5 @@
-/* Pipes for splice(2), taken while bytes are under way and given back when there are none: an idle tunnel
- * holds no pipe. */
+/* Pipes for splice(2), taken while bytes are under way and given back when there are none: an idle
+ * tunnel holds no pipe. */
 #ifndef NET_PIPE_H
 #define NET_PIPE_H
 

@@ -134,7 +134,8 @@ static int exchange(int fd, const void *request, size_t len, void *answer, size_
         return 0;
 }
 
-int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote, uid_t *uid)
+int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
+                       uid_t *uid)
 {
         struct {
                 struct nlmsghdr head;

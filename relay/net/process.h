@@ -1,5 +1,5 @@
-/* The processes the relay has heard of: executable per pid, told by the library's hello or read from
- * /proc. */
+/* The processes the relay has heard of: executable per pid, told by the library's hello or read
+ * from /proc. */
 #ifndef NET_PROCESS_H
 #define NET_PROCESS_H
 
@@ -15,7 +15,8 @@ void process_table_free(struct process_table *table);
 /* Set the executable of pid (a hello; also after exec). */
 void process_table_set(struct process_table *table, pid_t pid, const char *exe);
 
-/* Executable of pid, from the table or from /proc; NULL when unknown. Borrowed until the next set. */
+/* Executable of pid, from the table or from /proc; NULL when unknown. Borrowed until the next set.
+ */
 const char *process_table_exe(struct process_table *table, pid_t pid);
 
 /* The relay has looked inside a connection of pid; has it ever? */
@@ -24,6 +25,7 @@ bool process_table_is_inspected(struct process_table *table, pid_t pid);
 
 /* Uid that owns the local TCP socket local -> remote, both on this machine, by sock_diag(7).
  * Returns 0 or -errno. */
-int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote, uid_t *uid);
+int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
+                       uid_t *uid);
 
 #endif

@@ -1,4 +1,5 @@
-/* The relay as a whole: opens its sockets, serves, drains, and gives everything back. See relay.h. */
+/* The relay as a whole: opens its sockets, serves, drains, and gives everything back. See relay.h.
+ */
 #include "net/relay.h"
 #include "inspect/inspector.h"
 #include "net/control.h"
@@ -55,15 +56,16 @@ static int open_sockets(struct relay *relay)
         if (result == 0 && o->socket_path != NULL) {
                 relay->hold = hold_new();
                 if (relay->hold == NULL)
-                        relay_note(relay, "on this kernel a connection that does not block looks connected before it is");
+                        relay_note(relay, "on this kernel a connection that does not block looks "
+                                          "connected before it is");
         }
         for (size_t i = 0; result == 0 && o->listen != NULL && o->listen[i] != NULL; i++)
                 result = listener_open(relay, o->listen[i]);
         if (result == 0 && o->socket_path != NULL) {
                 result = control_open(relay, o->socket_path);
                 if (result < 0)
-                        fprintf(stderr, "tapline: cannot make the control socket %s: %s\n", o->socket_path,
-                                strerror(-result));
+                        fprintf(stderr, "tapline: cannot make the control socket %s: %s\n",
+                                o->socket_path, strerror(-result));
         }
         return result;
 }
@@ -77,7 +79,8 @@ static void raise_descriptor_limit(void)
                 return;
         limit.rlim_cur = limit.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                fprintf(stderr, "tapline: note: the limit on open files stays as it is: %s\n", strerror(errno));
+                fprintf(stderr, "tapline: note: the limit on open files stays as it is: %s\n",
+                        strerror(errno));
 }
 
 int relay_new(struct relay **out, const struct relay_options *options)
@@ -95,8 +98,8 @@ int relay_new(struct relay **out, const struct relay_options *options)
         relay->names = name_table_new();
         relay->tapped = tapped_table_new();
         relay->pipes = pipe_pool_new();
-        if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL || relay->tapped == NULL ||
-            relay->pipes == NULL)
+        if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
+            relay->tapped == NULL || relay->pipes == NULL)
                 result = -ENOMEM;
         else
                 result = open_sockets(relay);
@@ -180,13 +183,15 @@ static void tell_ready(const struct relay *relay)
         char line[32];
         int len = snprintf(line, sizeof line, "%u\n", relay->private_port);
 
-        if (relay->options->ready_fd >= 0 && write(relay->options->ready_fd, line, (size_t)len) != len)
+        if (relay->options->ready_fd >= 0 &&
+            write(relay->options->ready_fd, line, (size_t)len) != len)
                 fprintf(stderr, "tapline: cannot report that the relay is ready\n");
 }
 
 void relay_prepare(struct relay *relay)
 {
-        tell_ready(relay); /* the command can start meanwhile: its connections wait in the backlog */
+        tell_ready(
+                relay); /* the command can start meanwhile: its connections wait in the backlog */
         if (relay->options->inspector != NULL)
                 inspector_prepare(relay->options->inspector);
 }

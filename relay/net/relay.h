@@ -23,8 +23,9 @@ struct hold;
 
 /* What the relay is to do. Everything is borrowed for the relay's life. */
 struct relay_options {
-        const char *socket_path;   /* control socket to make, or NULL */
-        const char *const *listen; /* NULL-terminated "ADDR:PORT" for explicit clients; may be NULL */
+        const char *socket_path; /* control socket to make, or NULL */
+        const char *const
+                *listen; /* NULL-terminated "ADDR:PORT" for explicit clients; may be NULL */
         const struct upstream *https_upstream; /* NULL: direct */
         const struct upstream *http_upstream;
         const struct host_list *no_proxy, *bypass;
@@ -36,27 +37,28 @@ struct relay_options {
 };
 
 struct relay {
-        const struct relay_options *options; /* borrowed */
-        struct loop *loop;                   /* owned */
-        struct record *record;               /* borrowed */
-        struct flow *flows;                  /* owned list */
-        struct flow *by_port;                /* hash of flows with a client port, not owned */
-        struct past *pasts;                  /* owned hash: verdicts of flows that are gone */
-        struct process_table *processes;     /* owned */
-        struct name_table *names;            /* owned */
-        struct tapped_table *tapped;         /* owned */
-        struct pipe_pool *pipes;             /* owned */
-        struct control *control;             /* owned */
+        const struct relay_options *options;    /* borrowed */
+        struct loop *loop;                      /* owned */
+        struct record *record;                  /* borrowed */
+        struct flow *flows;                     /* owned list */
+        struct flow *by_port;                   /* hash of flows with a client port, not owned */
+        struct past *pasts;                     /* owned hash: verdicts of flows that are gone */
+        struct process_table *processes;        /* owned */
+        struct name_table *names;               /* owned */
+        struct tapped_table *tapped;            /* owned */
+        struct pipe_pool *pipes;                /* owned */
+        struct control *control;                /* owned */
         struct control_client *control_clients; /* owned list */
-        struct listener *listeners;          /* owned list */
-        struct hold *hold;                   /* owned; NULL: this kernel has no way */
-        uint16_t private_port;               /* loopback, for redirected connections */
+        struct listener *listeners;             /* owned list */
+        struct hold *hold;                      /* owned; NULL: this kernel has no way */
+        uint16_t private_port;                  /* loopback, for redirected connections */
         uint64_t next_flow, next_request;
         unsigned unjoined; /* flows told to join that have not yet: see flow_expects_join */
         bool draining;
 };
 
-/* Open sockets and get ready. Returns 0 and *out (owned), or -errno with a message on standard error. */
+/* Open sockets and get ready. Returns 0 and *out (owned), or -errno with a message on standard
+ * error. */
 int relay_new(struct relay **out, const struct relay_options *options);
 /* Do now, while nobody waits, what would hold up the first connection (parsing the roots). */
 void relay_prepare(struct relay *relay);

@@ -21,12 +21,17 @@ static const char *reason_phrase(unsigned status)
                 unsigned status;
                 const char *phrase;
         } phrases[] = {
-                {400, "Bad Request"},     {403, "Forbidden"},
-                {404, "Not Found"},       {407, "Proxy Authentication Required"},
-                {408, "Request Timeout"}, {414, "URI Too Long"},
+                {400, "Bad Request"},
+                {403, "Forbidden"},
+                {404, "Not Found"},
+                {407, "Proxy Authentication Required"},
+                {408, "Request Timeout"},
+                {414, "URI Too Long"},
                 {431, "Request Header Fields Too Large"},
-                {501, "Not Implemented"}, {502, "Bad Gateway"},
-                {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+                {501, "Not Implemented"},
+                {502, "Bad Gateway"},
+                {503, "Service Unavailable"},
+                {504, "Gateway Timeout"},
         };
 
         for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
@@ -47,8 +52,8 @@ struct answer {
 /* Fields of a proxy's refusal that are the client's: challenges and what describes the body. */
 static bool is_passed_on(struct text name)
 {
-        static const char *const names[] = {"Proxy-Authenticate", "Content-Type", "Content-Language",
-                                            "Content-Encoding", "Retry-After"};
+        static const char *const names[] = {"Proxy-Authenticate", "Content-Type",
+                                            "Content-Language", "Content-Encoding", "Retry-After"};
 
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
                 if (text_is_nocase(name, names[i]))
@@ -63,8 +68,8 @@ static void print_answer(FILE *out, const struct answer *a)
                 const struct head_field *f = &a->copied->fields[i];
 
                 if (is_passed_on(f->name))
-                        fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at, (int)f->value.len,
-                                f->value.at);
+                        fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at,
+                                (int)f->value.len, f->value.at);
         }
         if (a->type != NULL)
                 fprintf(out, "Content-Type: %s\r\n", a->type);
@@ -84,7 +89,8 @@ static void send_answer(struct flow *flow, const struct answer *a, int error)
                 print_answer(out, a);
                 fclose(out);
         }
-        flow_answer(flow, text, text != NULL ? len : 0, &(struct flow_end){"relay", "refused", reason_phrase(a->status), error});
+        flow_answer(flow, text, text != NULL ? len : 0,
+                    &(struct flow_end){"relay", "refused", reason_phrase(a->status), error});
         free(text);
 }
 
@@ -108,7 +114,8 @@ void reply_head_timeout(struct flow *flow)
         if (flow->head_len > 0)
                 reply_refuse(flow, 408, "tapline: the request's head did not arrive in time.");
         else
-                flow_close(flow, &(struct flow_end){"client", "error", "no request came", ETIMEDOUT});
+                flow_close(flow,
+                           &(struct flow_end){"client", "error", "no request came", ETIMEDOUT});
 }
 
 /* Status and RFC 9209 error type for a failed dial. */

@@ -30,7 +30,8 @@ static int split_host_port(const char *text, size_t len, char **host, uint16_t *
         if (host_end == host_start || (colon < end && *colon != ':'))
                 return -EINVAL;
         for (const char *p = colon + 1; colon < end && p < end; p++) {
-                if (!isdigit((unsigned char)*p) || (value = value * 10 + (unsigned long)(*p - '0')) > 65535)
+                if (!isdigit((unsigned char)*p) ||
+                    (value = value * 10 + (unsigned long)(*p - '0')) > 65535)
                         return -EINVAL;
         }
         if (colon < end && value == 0)
@@ -121,7 +122,8 @@ int upstream_parse(const char *url, struct upstream **out, const char **why)
         url += strncasecmp(url, "http://", 7) == 0 ? 7 : 0;
         len = strcspn(url, "/?#");
         up->port = 1080; /* as curl has it for a proxy without a port */
-        result = url[len] != '\0' && strcmp(url + len, "/") != 0 ? -EINVAL : parse_authority(up, url, len);
+        result = url[len] != '\0' && strcmp(url + len, "/") != 0 ? -EINVAL
+                                                                 : parse_authority(up, url, len);
         if (result == 0 && strpbrk(up->host, " \t<>\"'\\") != NULL)
                 result = -EINVAL;
         if (result < 0) {
@@ -153,8 +155,31 @@ char *upstream_basic(const char *credentials)
         if (out == NULL)
                 return NULL;
         memcpy(out, "Basic ", prefix);
-        EVP_EncodeBlock((unsigned char *)out + prefix, (const unsigned char *)credentials, (int)len);
+        EVP_EncodeBlock((unsigned char *)out + prefix, (const unsigned char *)credentials,
+                        (int)len);
         return out;
+}
+
+char *upstream_request(const struct upstream *up, const char *host, uint16_t port,
+                       const char *authorization, bool *credentials)
+{
+        char *own = up->credentials != NULL ? upstream_basic(up->credentials) : NULL;
+        const char *auth = own != NULL ? own : authorization;
+        bool v6 = strchr(host, ':') != NULL;
+        char target[320], *text;
+
+        snprintf(target, sizeof target, v6 ? "[%s]:%u" : "%s:%u", host, port);
+        if (asprintf(
+                    &text,
+                    "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%sProxy-Connection: Keep-Alive\r\n\r\n",
+                    target, target, auth != NULL ? "Proxy-Authorization: " : "",
+                    auth != NULL ? auth : "", auth != NULL ? "\r\n" : "") < 0)
+                text = NULL;
+        *credentials = auth != NULL;
+        if (own != NULL)
+                explicit_bzero(own, strlen(own));
+        free(own);
+        return text;
 }
 
 struct host_rule {
@@ -274,20 +299,24 @@ static bool in_domain(const char *domain, const char *name)
         return domain_len == len || name[len - domain_len - 1] == '.';
 }
 
-static bool rule_match(const struct host_rule *rule, const char *name, const char *address, uint16_t port)
+static bool rule_match(const struct host_rule *rule, const char *name, const char *address,
+                       uint16_t port)
 {
         if (rule->port != 0 && rule->port != port)
                 return false;
         if (rule->family != 0)
-                return (address != NULL && in_block(rule, address)) || (name != NULL && in_block(rule, name));
+                return (address != NULL && in_block(rule, address)) ||
+                       (name != NULL && in_block(rule, name));
         if (strcmp(rule->name, "*") == 0)
                 return true;
         return name != NULL && in_domain(rule->name, name);
 }
 
-bool host_list_match(const struct host_list *list, const char *name, const char *address, uint16_t port)
+bool host_list_match(const struct host_list *list, const char *name, const char *address,
+                     uint16_t port)
 {
-        for (const struct host_rule *rule = list != NULL ? list->first : NULL; rule != NULL; rule = rule->next)
+        for (const struct host_rule *rule = list != NULL ? list->first : NULL; rule != NULL;
+             rule = rule->next)
                 if (rule_match(rule, name, address, port))
                         return true;
         return false;

@@ -1,5 +1,6 @@
-/* HTTP seen by the TLS tap; see tapped.h. The tap sends heads only, so each request gets an observer of
- * its own that is thrown away when the next one begins. Bounded: the oldest is forgotten. */
+/* HTTP seen by the TLS tap; see tapped.h. The tap sends heads only, so each request gets an
+ * observer of its own that is thrown away when the next one begins. Bounded: the oldest is
+ * forgotten. */
 #include "net/tapped.h"
 #include "net/process.h"
 #include "net/past.h"
@@ -60,22 +61,24 @@ static struct tapped *get(struct tapped_table *table, struct tapped_key key)
         return t;
 }
 
-static struct recorder *new_recorder(struct relay *relay, pid_t pid, pid_t tid, const struct flow *flow)
+static struct recorder *new_recorder(struct relay *relay, pid_t pid, pid_t tid,
+                                     const struct flow *flow)
 {
-        struct recorder_origin origin = {.record = relay->record,
-                                         .next_request = &relay->next_request,
-                                         .who = {pid, tid, process_table_exe(relay->processes, pid)},
-                                         .flow = flow != NULL ? flow->id : 0,
-                                         .scheme = "https",
-                                         .host = flow != NULL ? flow->name : NULL,
-                                         .port = flow != NULL ? flow->port : 443,
-                                         .source = "tap"};
+        struct recorder_origin origin = {
+                .record = relay->record,
+                .next_request = &relay->next_request,
+                .who = {pid, tid, process_table_exe(relay->processes, pid)},
+                .flow = flow != NULL ? flow->id : 0,
+                .scheme = "https",
+                .host = flow != NULL ? flow->name : NULL,
+                .port = flow != NULL ? flow->port : 443,
+                .source = "tap"};
 
         return recorder_new(&origin);
 }
 
-/* A program may give TLS memory BIOs and no descriptor (curl, asyncio): the thread's own process's latest
- * TLS connection is then the best guess there is. */
+/* A program may give TLS memory BIOs and no descriptor (curl, asyncio): the thread's own process's
+ * latest TLS connection is then the best guess there is. */
 static struct flow *guess_flow(struct relay *relay, pid_t pid)
 {
         struct flow *flow = NULL, *last = relay->flows != NULL ? relay->flows->prev : NULL;
@@ -98,7 +101,8 @@ void tapped_message(struct relay *relay, pid_t pid, const struct wire_tap *tap, 
         if (flow == NULL)
                 flow = guess_flow(relay, pid);
         /* A tap's message may come after its connection has ended, and its flow is gone. */
-        if (flow != NULL ? flow->state == FLOW_INTERCEPT : process_table_is_inspected(relay->processes, pid))
+        if (flow != NULL ? flow->state == FLOW_INTERCEPT
+                         : process_table_is_inspected(relay->processes, pid))
                 return;
         t = get(relay->tapped, (struct tapped_key){tap->tls, pid});
         if (t == NULL)

@@ -1,5 +1,5 @@
-/* HTTP seen by the library's TLS tap: ties each head to its connection and records it. The relay's own
- * observation comes first: for a flow that it inspects the tap's copy is dropped. */
+/* HTTP seen by the library's TLS tap: ties each head to its connection and records it. The relay's
+ * own observation comes first: for a flow that it inspects the tap's copy is dropped. */
 #ifndef NET_TAPPED_H
 #define NET_TAPPED_H
 

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-        CHUNK = 65536,        /* copied at a time */
-        BUDGET = 4 << 20,     /* bytes per direction and turn, so that others get theirs */
+        CHUNK = 65536,    /* copied at a time */
+        BUDGET = 4 << 20, /* bytes per direction and turn, so that others get theirs */
 };
 
 void tunnel_drop_pipe(struct side *side)
@@ -163,9 +163,9 @@ static void pass_end(struct side *from, struct side *to)
         tunnel_drop_pipe(from);
 }
 
-/* A peer that has ended its own stream in order may refuse what still comes: that loses nothing of its
- * answer. The sender is read on and dropped, for closing on unread bytes would send a reset, which may
- * overtake the answer's end. Returns false if the failure is a real one. */
+/* A peer that has ended its own stream in order may refuse what still comes: that loses nothing of
+ * its answer. The sender is read on and dropped, for closing on unread bytes would send a reset,
+ * which may overtake the answer's end. Returns false if the failure is a real one. */
 static bool refuse_more(struct side *from, struct side *to)
 {
         if (!to->fin_seen)
@@ -220,7 +220,8 @@ static bool pump(struct side *from, struct side *to)
                 }
                 if (is_client(from) && flow->body_left == 0)
                         return true;
-                result = flow->recorder != NULL ? move_copied(from, to, &moved) : move_spliced(from, to, &moved);
+                result = flow->recorder != NULL ? move_copied(from, to, &moved)
+                                                : move_spliced(from, to, &moved);
         }
         if (result == WRITE_FAILED && refuse_more(from, to))
                 result = BLOCKED;
@@ -257,8 +258,8 @@ static void attach_recorder(struct flow *flow, const char *scheme)
 
 static bool begins_http(const char *data, size_t len)
 {
-        static const char *const methods[] = {"GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "PATCH ", "OPTIONS ",
-                                              "CONNECT "};
+        static const char *const methods[] = {"GET ",    "HEAD ",  "POST ",    "PUT ",
+                                              "DELETE ", "PATCH ", "OPTIONS ", "CONNECT "};
 
         for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
                 if (len >= strlen(methods[i]) && memcmp(data, methods[i], strlen(methods[i])) == 0)
@@ -308,7 +309,8 @@ static bool may_inspect(const struct flow *flow)
                (flow->name == NULL || !inspector_is_distrusted(inspector, flow->name));
 }
 
-/* Look at the first bytes of the client, wherever they are. Returns false when there are none yet. */
+/* Look at the first bytes of the client, wherever they are. Returns false when there are none yet.
+ */
 static bool classify(struct flow *flow)
 {
         char peeked[16];
@@ -334,7 +336,8 @@ static bool classify(struct flow *flow)
         return true;
 }
 
-/* The interception stepped back: the origin is dialled afresh and the client's bytes pass untouched. */
+/* The interception stepped back: the origin is dialled afresh and the client's bytes pass
+ * untouched. */
 static void pass_through(struct flow *flow)
 {
         size_t len;
@@ -380,16 +383,17 @@ static void drive_intercept(struct flow *flow)
         }
 }
 
-/* The ends of both directions are known and everything is written. A forwarded request ends with its
- * body: what its client does then is of no interest. */
+/* The ends of both directions are known and everything is written. A forwarded request ends with
+ * its body: what its client does then is of no interest. */
 static bool is_over(const struct flow *flow)
 {
-        return (flow->client.eof || flow->body_left == 0) && flow->server.eof && flow->client.out_len == 0 && flow->server.out_len == 0 &&
-               flow->client.piped == 0 && flow->server.piped == 0;
+        return (flow->client.eof || flow->body_left == 0) && flow->server.eof &&
+               flow->client.out_len == 0 && flow->server.out_len == 0 && flow->client.piped == 0 &&
+               flow->server.piped == 0;
 }
 
-/* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only in
- * the events. */
+/* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only
+ * in the events. */
 static bool died(struct flow *flow, uint32_t events)
 {
         struct side *sides[] = {&flow->client, &flow->server};
@@ -400,8 +404,9 @@ static bool died(struct flow *flow, uint32_t events)
                 int error = 0;
                 socklen_t len = sizeof error;
 
-                if (sides[i]->fd < 0 || getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error == 0 ||
-                    refuse_more(sides[1 - i], sides[i]))
+                if (sides[i]->fd < 0 ||
+                    getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ||
+                    error == 0 || refuse_more(sides[1 - i], sides[i]))
                         continue;
                 end_flow(sides[i], READ_FAILED, error);
                 return true;
@@ -442,7 +447,9 @@ void tunnel_drive(struct flow *flow, uint32_t events)
         case FLOW_DIALLING:
         case FLOW_JOINING:
                 if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-                        flow_abort(flow, &(struct flow_end){"client", "reset", "gave up before the connection was there", 0});
+                        flow_abort(flow, &(struct flow_end){
+                                                 "client", "reset",
+                                                 "gave up before the connection was there", 0});
                 else if (flow->held && flow->state == FLOW_JOINING && (events & EPOLLOUT) != 0)
                         flow_joined(flow);
                 return;

@@ -1,6 +1,7 @@
-/* Moves the bytes of a flow whose two sides are there. What nobody looks at goes through a pipe with
- * splice(2) and is never copied; plain HTTP is copied once, past its observer; TLS that is inspected
- * is inspect/'s. Back-pressure is the kernel's: a side is read only when the other has taken all. */
+/* Moves the bytes of a flow whose two sides are there. What nobody looks at goes through a pipe
+ * with splice(2) and is never copied; plain HTTP is copied once, past its observer; TLS that is
+ * inspected is inspect/'s. Back-pressure is the kernel's: a side is read only when the other has
+ * taken all. */
 #ifndef NET_TUNNEL_H
 #define NET_TUNNEL_H
 

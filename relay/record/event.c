@@ -46,7 +46,8 @@ const char *event_errno_name(int error)
 
 static size_t room(const struct event *e)
 {
-        return e->skipped > 0 || e->len > EVENT_CAP - TAIL_ROOM ? 0 : EVENT_CAP - TAIL_ROOM - e->len;
+        return e->skipped > 0 || e->len > EVENT_CAP - TAIL_ROOM ? 0
+                                                                : EVENT_CAP - TAIL_ROOM - e->len;
 }
 
 static void put(struct event *e, const char *text, size_t len)
@@ -58,7 +59,12 @@ static void put(struct event *e, const char *text, size_t len)
 /* Length of the UTF-8 sequence (RFC 3629) at s, or 0 if it is not one. */
 static size_t utf8_len(const unsigned char *s, size_t left)
 {
-        size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+        size_t n = s[0] < 0x80   ? 1
+                   : s[0] < 0xc2 ? 0
+                   : s[0] < 0xe0 ? 2
+                   : s[0] < 0xf0 ? 3
+                   : s[0] < 0xf5 ? 4
+                                 : 0;
 
         if (n == 0 || n > left)
                 return 0;
@@ -80,7 +86,7 @@ static size_t escape_one(const unsigned char *s, size_t left, char out[8], size_
         size_t n = utf8_len(s, left);
 
         *used = n != 0 ? n : 1;
-        if (n == 0 || s[0] == '\0') { /* many readers of JSON take no U+0000 */
+        if (n == 0 || s[0] == '\0') {           /* many readers of JSON take no U+0000 */
                 memcpy(out, "\xef\xbf\xbd", 3); /* U+FFFD */
                 return 3;
         }

@@ -1,5 +1,5 @@
-/* Looks at what a program ran into; see examine.h. Judged by mode bits and the process's own ids, since
- * the relay may be root where the program is not. */
+/* Looks at what a program ran into; see examine.h. Judged by mode bits and the process's own ids,
+ * since the relay may be root where the program is not. */
 #include "record/examine.h"
 
 #include <errno.h>
@@ -68,7 +68,7 @@ static bool in_group(const struct ids *ids, gid_t gid)
 /* path_resolution(7): which of the three rwx sets applies. wanted is in the lowest bits. */
 static bool may(const struct ids *ids, const struct stat *st, mode_t wanted)
 {
-        mode_t granted = st->st_uid == ids->uid ? st->st_mode >> 6
+        mode_t granted = st->st_uid == ids->uid      ? st->st_mode >> 6
                          : in_group(ids, st->st_gid) ? st->st_mode >> 3
                                                      : st->st_mode;
 
@@ -86,11 +86,12 @@ static bool to_parent(char *path)
         return true;
 }
 
-/* Find the first directory from the root that the process cannot search. Returns true and leaves it in
- * out. */
+/* Find the first directory from the root that the process cannot search. Returns true and leaves it
+ * in out. */
 static bool find_unsearchable(const char *path, const struct ids *ids, char *out, struct stat *st)
 {
-        for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        for (const char *slash = strchr(path + 1, '/'); slash != NULL;
+             slash = strchr(slash + 1, '/')) {
                 size_t len = (size_t)(slash - path);
 
                 memcpy(out, path, len);
@@ -147,8 +148,8 @@ static void write_mount(struct event *e, const char *path)
                     sscanf(dash, " - %63s", type) != 1)
                         continue;
                 len = strlen(mount);
-                if (strncmp(path, mount, len) != 0 || (len > 1 && path[len] != '/' && path[len] != '\0') ||
-                    len < strlen(best))
+                if (strncmp(path, mount, len) != 0 ||
+                    (len > 1 && path[len] != '/' && path[len] != '\0') || len < strlen(best))
                         continue;
                 strcpy(best, mount);
                 strcpy(best_type, type);
@@ -172,7 +173,8 @@ static void write_space(struct event *e, const char *path)
 }
 
 /* Is the existing end of the path itself what stops the process? */
-static bool end_blocks(const struct ids *ids, const struct stat *st, bool is_path, int error, bool writes)
+static bool end_blocks(const struct ids *ids, const struct stat *st, bool is_path, int error,
+                       bool writes)
 {
         if (error == ENOTDIR && !S_ISDIR(st->st_mode))
                 return true;
@@ -198,7 +200,8 @@ void examine_path(struct event *e, pid_t pid, const char *path, int error, bool 
                 strcpy(blocked, existing);
                 blocked_st = st;
         } else {
-                /* The path exists and is fine by itself: its directory refuses (unlink, rename, mkdir). */
+                /* The path exists and is fine by itself: its directory refuses (unlink, rename,
+                 * mkdir). */
                 strcpy(parent, existing);
                 blocked[0] = '\0';
                 if ((error == EACCES || error == EPERM) && writes && to_parent(parent) &&

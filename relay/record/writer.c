@@ -14,7 +14,7 @@ enum { BUFFER_CAP = 256 * 1024 };
 struct record {
         int fd; /* owned; -1: events are counted and dropped */
         size_t len;
-        int error;        /* first failure since the last flush, -errno */
+        int error; /* first failure since the last flush, -errno */
         bool echo;
         bool told;        /* the failure has been reported on standard error */
         uint64_t dropped; /* events */

@@ -1,5 +1,6 @@
 /* The record's file: JSON Lines, append only, mode 0600. Owns the descriptor and a buffer that is
- * written out at the end of each turn of the loop. Used by net/ and inspect/ through record_write. */
+ * written out at the end of each turn of the loop. Used by net/ and inspect/ through record_write.
+ */
 #ifndef RECORD_WRITER_H
 #define RECORD_WRITER_H
 

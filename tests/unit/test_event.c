@@ -41,7 +41,8 @@ static void test_common_fields(void **state)
         event_begin_at(&e, EVENT_CONNECT, &who, 7, 1795132800123456789);
         event_ms(&e, "duration_ms", 1234567);
         value = finish();
-        assert_string_equal(json_string_value(json_object_get(value, "time")), "2026-11-20T00:00:00.123456Z");
+        assert_string_equal(json_string_value(json_object_get(value, "time")),
+                            "2026-11-20T00:00:00.123456Z");
         assert_string_equal(json_string_value(json_object_get(value, "event")), "connect");
         assert_int_equal(json_integer_value(json_object_get(value, "pid")), 42);
         assert_int_equal(json_integer_value(json_object_get(value, "flow")), 7);
@@ -64,7 +65,8 @@ static void test_any_byte_makes_valid_json(void **state)
         event_str(&e, "overlong", "\xc0\xaf");
         event_str(&e, "none", NULL);
         value = finish();
-        assert_string_equal(json_string_value(json_object_get(value, "utf8")), "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80");
+        assert_string_equal(json_string_value(json_object_get(value, "utf8")),
+                            "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80");
         assert_null(json_object_get(value, "none"));
         assert_null(json_object_get(value, "clipped"));
         json_decref(value);
@@ -131,7 +133,8 @@ static void test_full_disk_leaves_whole_lines(void **state)
         assert_int_equal(record_open(&rec, path), 0);
         for (int i = 0; i < 20; i++) {
                 event_begin(&e, EVENT_RELAY_NOTE, NULL, 0);
-                event_str(&e, "note", "something that takes a hundred bytes or so, one way or another");
+                event_str(&e, "note",
+                          "something that takes a hundred bytes or so, one way or another");
                 record_write(rec, &e);
                 record_flush(rec);
         }

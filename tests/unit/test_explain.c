@@ -275,7 +275,8 @@ static void particulars_are_named(void **state)
                 {"uncovered-and-failed", "/usr/bin/go (static)"},
                 {"lost-relay", "relay ended before the command"},
                 {"failed-for-reasons-of-its-own", "open(\"/home/u/project/out.txt\") failed"},
-                {"worked-pip-without-cache", "1 program could not be watched: /usr/bin/ping (capabilities);"},
+                {"worked-pip-without-cache",
+                 "1 program could not be watched: /usr/bin/ping (capabilities);"},
         };
 
         (void)state;

@@ -1,5 +1,5 @@
-/* Heads of HTTP/1 messages: what is accepted, what is refused, in any segmentation, and never a byte
- * beyond the end (each sample ends at a guard page). */
+/* Heads of HTTP/1 messages: what is accepted, what is refused, in any segmentation, and never a
+ * byte beyond the end (each sample ends at a guard page). */
 #include "net/head.h"
 
 #include <errno.h>
@@ -17,7 +17,8 @@ static char *guarded_end; /* first byte of a page that must not be read */
 static int make_guard(void **state)
 {
         size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 32;
-        char *at = mmap(NULL, (pages + 1) * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        char *at = mmap(NULL, (pages + 1) * page, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         (void)state;
         guarded_end = at + pages * page;
@@ -52,13 +53,15 @@ static void expect_request(const char *text, enum head_result expected)
 static void test_requests_as_clients_send_them(void **state)
 {
         (void)state;
-        expect_request("CONNECT index.example:443 HTTP/1.1\r\nHost: index.example:443\r\n\r\n", HEAD_OK);
+        expect_request("CONNECT index.example:443 HTTP/1.1\r\nHost: index.example:443\r\n\r\n",
+                       HEAD_OK);
         assert_true(text_is(head.method, "CONNECT"));
         assert_true(text_is(head.target, "index.example:443"));
         assert_int_equal(head.field_count, 1);
         expect_request("CONNECT index.example:443 HTTP/1.0\r\n\r\n", HEAD_OK); /* CPython to 3.11 */
         assert_int_equal(head.minor, 0);
-        expect_request("GET http://a.example/ HTTP/1.1\nHost: a.example\n\n", HEAD_OK); /* bare LF */
+        expect_request("GET http://a.example/ HTTP/1.1\nHost: a.example\n\n",
+                       HEAD_OK);                               /* bare LF */
         expect_request("\r\nGET / HTTP/1.1\r\n\r\n", HEAD_OK); /* a leading empty line */
         expect_request("GET / HTTP/1.1\r\nEmpty:\r\nX: a\tb \r\n\r\n", HEAD_OK);
         assert_true(text_is(head.fields[1].value, "a\tb"));
@@ -76,11 +79,17 @@ static void test_bytes_behind_the_head_are_left(void **state)
 static void test_refused_requests(void **state)
 {
         static const char *const bad[] = {
-                "GET\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET / HTTP/1.1x\r\n\r\n",
-                "G(T / HTTP/1.1\r\n\r\n", "GET  HTTP/1.1\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n",
-                "GET / HTTP/1.1\r\nHost : a\r\n\r\n",       /* space before the colon */
+                "GET\r\n\r\n",
+                "GET /\r\n\r\n",
+                "GET / HTTP/2.0\r\n\r\n",
+                "GET / HTTP/1.1x\r\n\r\n",
+                "G(T / HTTP/1.1\r\n\r\n",
+                "GET  HTTP/1.1\r\n\r\n",
+                "GET /a b HTTP/1.1\r\n\r\n",
+                "GET / HTTP/1.1\r\nHost : a\r\n\r\n",        /* space before the colon */
                 "GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", /* obs-fold */
-                "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\n: empty\r\n\r\n",
+                "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+                "GET / HTTP/1.1\r\n: empty\r\n\r\n",
                 "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", /* bare CR */
         };
 
@@ -114,7 +123,8 @@ static void test_responses(void **state)
         (void)state;
         assert_int_equal(response("HTTP/1.0 200\r\n\r\n", 16), HEAD_OK); /* no reason phrase */
         assert_int_equal(head.status, 200);
-        assert_int_equal(response("HTTP/1.1 407 Proxy Authentication Required\nA: b\n\n", 49), HEAD_OK);
+        assert_int_equal(response("HTTP/1.1 407 Proxy Authentication Required\nA: b\n\n", 49),
+                         HEAD_OK);
         assert_true(text_is(head.reason, "Proxy Authentication Required"));
         assert_int_equal(response("HTTP/2 200\r\n\r\n", 14), HEAD_BAD);
         assert_int_equal(response("HTTP/1.1 2xx OK\r\n\r\n", 19), HEAD_BAD);
@@ -154,9 +164,9 @@ static bool authority(const char *text, uint16_t port, struct authority *out)
 
 static void test_authorities(void **state)
 {
-        static const char *const bad[] = {"",          ":443",      "a:",          "a:0",       "a:65536", "a:1x",
-                                          "u@a:1",     "a/b:1",     "[::1",        "[::1]x:1",  "[]:1",    "a b:1",
-                                          "a:99999999999"};
+        static const char *const bad[] = {"",     ":443",  "a:",           "a:0",  "a:65536",
+                                          "a:1x", "u@a:1", "a/b:1",        "[::1", "[::1]x:1",
+                                          "[]:1", "a b:1", "a:99999999999"};
         struct authority a;
 
         (void)state;

@@ -1,5 +1,5 @@
-/* What is told of a program before it is started: the lists of --only and --except, and files of all
- * kinds, damaged ones too. */
+/* What is told of a program before it is started: the lists of --only and --except, and files of
+ * all kinds, damaged ones too. */
 #include "tapline_program.h"
 
 #include <fcntl.h>
@@ -18,23 +18,24 @@ static void lists_choose_programs(void **state)
                 const char *only, *except, *name;
                 bool chosen;
         } cases[] = {
-                {NULL, NULL, "sh", true},          {"", "", "sh", true},
-                {"sh", NULL, "sh", true},          {"sh", NULL, "/bin/sh", true},
-                {"sh", NULL, "bash", false},       {"sh", NULL, "shx", false},
-                {"*sh", NULL, "bash", true},       {"b*h", NULL, "bash", true},
-                {"b*h", NULL, "bash2", false},     {"b**sh*", NULL, "bash", true},
-                {"*a*a*b", NULL, "aaab", true},    {"*a*a*b", NULL, "aaa", false},
-                {"????", NULL, "bash", true},      {"???", NULL, "bash", false},
-                {"*", NULL, "", true},             {"?", NULL, "", false},
-                {"x,bash", NULL, "bash", true},    {" x \tbash ,", NULL, "bash", true},
-                {"xbash", NULL, "bash", false},    {NULL, "bash", "bash", false},
-                {NULL, "x", "bash", true},         {"bash", "b*", "bash", false},
-                {"*", "[", "[", false},            {"python3*", NULL, "python3.11", true},
+                {NULL, NULL, "sh", true},       {"", "", "sh", true},
+                {"sh", NULL, "sh", true},       {"sh", NULL, "/bin/sh", true},
+                {"sh", NULL, "bash", false},    {"sh", NULL, "shx", false},
+                {"*sh", NULL, "bash", true},    {"b*h", NULL, "bash", true},
+                {"b*h", NULL, "bash2", false},  {"b**sh*", NULL, "bash", true},
+                {"*a*a*b", NULL, "aaab", true}, {"*a*a*b", NULL, "aaa", false},
+                {"????", NULL, "bash", true},   {"???", NULL, "bash", false},
+                {"*", NULL, "", true},          {"?", NULL, "", false},
+                {"x,bash", NULL, "bash", true}, {" x \tbash ,", NULL, "bash", true},
+                {"xbash", NULL, "bash", false}, {NULL, "bash", "bash", false},
+                {NULL, "x", "bash", true},      {"bash", "b*", "bash", false},
+                {"*", "[", "[", false},         {"python3*", NULL, "python3.11", true},
         };
 
         (void)state;
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-                if (program_is_chosen(cases[i].only, cases[i].except, &cases[i].name, 1) != cases[i].chosen)
+                if (program_is_chosen(cases[i].only, cases[i].except, &cases[i].name, 1) !=
+                    cases[i].chosen)
                         fail_msg("case %zu: %s", i, cases[i].name);
         assert_false(program_is_chosen("sh", NULL, (const char *[]){NULL, "x"}, 2));
         assert_true(program_is_chosen("sh", NULL, (const char *[]){NULL, "x", "/bin/sh"}, 3));
@@ -88,7 +89,8 @@ static void a_script_may_name_itself(void **state)
         char line[80];
 
         (void)state;
-        assert_int_equal(reason_of(line, (size_t)snprintf(line, sizeof line, "#!%s\n", path)), WIRE_COVERED);
+        assert_int_equal(reason_of(line, (size_t)snprintf(line, sizeof line, "#!%s\n", path)),
+                         WIRE_COVERED);
 }
 
 static void the_interpreter_of_a_script_may_fill_the_line(void **state)

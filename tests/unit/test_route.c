@@ -30,8 +30,17 @@ static void test_upstreams(void **state)
 
 static void test_bad_upstreams(void **state)
 {
-        static const char *const bad[] = {"", "http://", "http://:80", "http://a:0", "http://a:70000", "http://a:x",
-                                          "http://a/path", "ftp://a:1", "https://a:1", "socks5://a:1", "http://[::1",
+        static const char *const bad[] = {"",
+                                          "http://",
+                                          "http://:80",
+                                          "http://a:0",
+                                          "http://a:70000",
+                                          "http://a:x",
+                                          "http://a/path",
+                                          "ftp://a:1",
+                                          "https://a:1",
+                                          "socks5://a:1",
+                                          "http://[::1",
                                           "not a url"};
         struct upstream *up;
         const char *why;
@@ -104,8 +113,10 @@ static void test_star_and_bad_items(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_upstreams),          cmocka_unit_test(test_bad_upstreams),
-                cmocka_unit_test(test_names_and_suffixes), cmocka_unit_test(test_addresses_and_blocks),
+                cmocka_unit_test(test_upstreams),
+                cmocka_unit_test(test_bad_upstreams),
+                cmocka_unit_test(test_names_and_suffixes),
+                cmocka_unit_test(test_addresses_and_blocks),
                 cmocka_unit_test(test_star_and_bad_items),
         };
 
