@@ -7,6 +7,7 @@
 #define TAPLINE_ENV_BYPASS "TAPLINE_BYPASS" /* what connect() leaves alone; syntax in bypass.h */
 #define TAPLINE_ENV_RECORD "TAPLINE_RECORD" /* where failed writes go when there is no relay */
 #define TAPLINE_ENV_QUIC   "TAPLINE_QUIC"   /* "refuse": UDP to port 443 fails */
+#define TAPLINE_ENV_RESOLVE "TAPLINE_RESOLVE" /* "local", "auto" or "remote": who looks names up */
 #define TAPLINE_ENV_TAP    "TAPLINE_TAP"    /* "0": do not tap TLS calls (the relay inspects) */
 #define TAPLINE_ENV_ONLY   "TAPLINE_ONLY"   /* programs to watch; syntax in tapline_program.h */
 #define TAPLINE_ENV_EXCEPT "TAPLINE_EXCEPT" /* programs to leave alone */

@@ -28,6 +28,8 @@ enum wire_type {
         WIRE_UNCOVERED, /* a program is started without the library: struct wire_uncovered, path NUL
                          */
         WIRE_PASSED = 32, /* this went by without the relay: struct wire_passed */
+        WIRE_NAME,        /* an address for this name? struct wire_name, name; answered by VERDICT:
+                           * WIRE_STATE_OPEN with the address in peer, or WIRE_STATE_UNKNOWN */
 };
 
 struct wire_head {
@@ -92,6 +94,13 @@ struct wire_passed {
         struct wire_addr to;
         uint32_t reason; /* enum wire_passed_reason */
         uint32_t flags;  /* enum wire_dial_flags */
+};
+
+struct wire_name {
+        struct wire_head head;
+        uint16_t family; /* AF_INET, AF_INET6, or AF_UNSPEC: either will do */
+        uint16_t name_len;
+        uint32_t reserved;
 };
 
 enum wire_verdict_state {

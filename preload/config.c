@@ -61,7 +61,7 @@ static void read_environment(void)
 {
         const char *path = getenv(TAPLINE_ENV_SOCKET), *record = getenv(TAPLINE_ENV_RECORD);
         const char *bypass = getenv(TAPLINE_ENV_BYPASS), *tap = getenv(TAPLINE_ENV_TAP);
-        const char *quic = getenv(TAPLINE_ENV_QUIC);
+        const char *quic = getenv(TAPLINE_ENV_QUIC), *resolve = getenv(TAPLINE_ENV_RESOLVE);
         size_t cap = sizeof config.relay.sun_path;
 
         config.relay.sun_family = AF_UNIX;
@@ -73,6 +73,10 @@ static void read_environment(void)
         if (record != NULL && record[0] == '/' && strlen(record) < sizeof config.record)
                 memcpy(config.record, record, strlen(record) + 1);
         config.redirect_loopback = bypass != NULL && strcmp(bypass, "none") == 0;
+        if (resolve != NULL && strcmp(resolve, "local") == 0)
+                config.resolve = RESOLVE_LOCAL;
+        else if (resolve != NULL && strcmp(resolve, "remote") == 0)
+                config.resolve = RESOLVE_REMOTE;
         config.refuse_quic = quic != NULL && strcmp(quic, "refuse") == 0;
         config.tap = tap == NULL || strcmp(tap, "0") != 0;
         config.only = exec_env_saved(TAPLINE_ENV_ONLY);

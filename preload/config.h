@@ -15,6 +15,7 @@ struct config {
         bool told_socket;       /* TAPLINE_SOCKET was set, rather than the default path */
         bool redirect_loopback; /* TAPLINE_BYPASS=none */
         bool refuse_quic;       /* TAPLINE_QUIC=refuse */
+        enum { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE } resolve; /* TAPLINE_RESOLVE */
         bool tap;
         struct sockaddr_un relay;  /* control socket; sun_path "" if there is none */
         const char *only, *except; /* names of programs, tapline_program.h; NULL for none */

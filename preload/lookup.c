@@ -4,6 +4,7 @@
 #include "control.h"
 #include "real.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -108,6 +109,59 @@ static bool is_lookup(const char *name)
         return config.ready && name != NULL && !is_literal(name);
 }
 
+struct name_packet {
+        struct wire_name name;
+        char text[NI_MAXHOST];
+};
+
+/* Ask the relay for an address that stands for name: it will know where a connection to it is to
+ * go. Writes the literal and returns true if there is one. */
+static bool ask_relay(const char *name, int family, char literal[INET6_ADDRSTRLEN])
+{
+        struct name_packet packet = {.name = {.family = (uint16_t)family}};
+        struct wire_verdict verdict;
+        int control = control_open(), result;
+
+        if (control < 0)
+                return false;
+        packet.name.name_len = (uint16_t)strnlen(name, sizeof packet.text);
+        memcpy(packet.text, name, packet.name.name_len);
+        result = control_send(control, WIRE_NAME, &packet.name.head,
+                              offsetof(struct name_packet, text) + packet.name.name_len);
+        if (result == 0)
+                result = control_verdict(control, &verdict, CONTROL_STALL_MS);
+        control_close(control);
+        return result == 0 && verdict.state == WIRE_STATE_OPEN &&
+               inet_ntop(verdict.peer.family, verdict.peer.bytes, literal, INET6_ADDRSTRLEN) !=
+                       NULL;
+}
+
+/* The name is not known here; somebody further on may know it. */
+static bool is_unknown(int result)
+{
+        return result == EAI_NONAME || result == EAI_NODATA || result == EAI_AGAIN ||
+               result == EAI_FAIL;
+}
+
+/* getaddrinfo(3) with the relay's help. A literal goes through the real call, so that what
+ * freeaddrinfo(3) gets is libc's own. */
+static int look_up(const char *name, const char *service, const struct addrinfo *hints,
+                   struct addrinfo **list)
+{
+        int family = hints != NULL ? hints->ai_family : AF_UNSPEC, result, saved;
+        char literal[INET6_ADDRSTRLEN];
+
+        if (config.resolve == RESOLVE_REMOTE && ask_relay(name, family, literal))
+                return REAL(getaddrinfo)(literal, service, hints, list);
+        result = REAL(getaddrinfo)(name, service, hints, list);
+        saved = errno;
+        if (config.resolve == RESOLVE_AUTO && is_unknown(result) &&
+            ask_relay(name, family, literal))
+                return REAL(getaddrinfo)(literal, service, hints, list);
+        errno = saved;
+        return result;
+}
+
 EXPORT int getaddrinfo(const char *restrict name, const char *restrict service,
                        const struct addrinfo *restrict hints, struct addrinfo **restrict list)
 {
@@ -118,7 +172,7 @@ EXPORT int getaddrinfo(const char *restrict name, const char *restrict service,
         if (!is_lookup(name) || (hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0))
                 return REAL(getaddrinfo)(name, service, hints, list);
         start_us = now_us();
-        result = REAL(getaddrinfo)(name, service, hints, list);
+        result = look_up(name, service, hints, list);
         saved = errno;
         begin(&packet, name);
         add_list(&packet, result == 0 ? *list : NULL);

@@ -28,6 +28,9 @@ const struct option_def option_table[] = {
          "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the "
          "list is "
          "the word none (default: loopback)"},
+        {"resolve", 0, "WHO", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(resolve), true,
+         "who looks names up: local, the programs; auto, the upstream proxy those that they "
+         "cannot; remote, the upstream proxy (without one: the relay) all (default: auto)"},
         {"only", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(only), true,
          "watch only these programs: names separated by commas, * and ? stand for other "
          "characters; their "
@@ -236,22 +239,36 @@ static int read_environment(struct options *o, unsigned command)
         return 0;
 }
 
-static int check_inspect(struct options *o)
+/* Index of an option's value in a list of words, the first if it has none; -1 after a complaint. */
+static int check_word(const struct options *o, const char *name, const char *value,
+                      const char *const *words)
 {
-        static const char *const words[] = {"never", "auto", "always"};
-
-        o->inspect_mode = INSPECT_NEVER;
-        for (size_t i = 0; o->inspect != NULL && i < 3; i++) {
-                if (strcmp(o->inspect, words[i]) == 0) {
-                        o->inspect_mode = (enum inspect_mode)i;
-                        return 0;
-                }
-        }
-        if (o->inspect == NULL)
-                return 0;
-        fprintf(stderr, "tapline: %s: '%s' is not one of never, auto, always\n",
-                options_from(o, "inspect"), o->inspect);
+        for (int i = 0; words[i] != NULL; i++)
+                if (value == NULL || strcmp(value, words[i]) == 0)
+                        return i;
+        fprintf(stderr, "tapline: %s: '%s' is not one of %s", options_from(o, name), value,
+                words[0]);
+        for (int i = 1; words[i] != NULL; i++)
+                fprintf(stderr, ", %s", words[i]);
+        fputc('\n', stderr);
         return -1;
+}
+
+static int check_words(struct options *o)
+{
+        static const char *const inspect[] = {"never", "auto", "always", NULL};
+        static const char *const resolve[] = {"auto", "local", "remote", NULL};
+        static const char *const quic[] = {"pass", "refuse", NULL};
+        static const char *const format[] = {"text", "json", NULL};
+        int inspect_word = check_word(o, "inspect", o->inspect, inspect);
+        int resolve_word = check_word(o, "resolve", o->resolve, resolve);
+
+        o->inspect_mode = (enum inspect_mode)inspect_word;
+        o->resolve_mode = (enum resolve_mode)resolve_word;
+        return inspect_word < 0 || resolve_word < 0 || check_word(o, "quic", o->quic, quic) < 0 ||
+                               check_word(o, "format", o->format, format) < 0
+                       ? -1
+                       : 0;
 }
 
 static int check_drain(struct options *o)
@@ -269,23 +286,6 @@ static int check_drain(struct options *o)
         return 0;
 }
 
-static int check_quic(const struct options *o)
-{
-        if (o->quic == NULL || strcmp(o->quic, "pass") == 0 || strcmp(o->quic, "refuse") == 0)
-                return 0;
-        fprintf(stderr, "tapline: quic: '%s' is not one of pass, refuse\n", o->quic);
-        return -1;
-}
-
-static int check_format(const struct options *o)
-{
-        if (o->format == NULL || strcmp(o->format, "text") == 0 || strcmp(o->format, "json") == 0)
-                return 0;
-        fprintf(stderr, "tapline: %s: '%s' is not one of text, json\n", options_from(o, "format"),
-                o->format);
-        return -1;
-}
-
 int options_read(struct options *o, unsigned command, int argc, char **argv, int *next)
 {
         memset(o, 0, sizeof *o);
@@ -295,10 +295,7 @@ int options_read(struct options *o, unsigned command, int argc, char **argv, int
                 return 0;
         if (read_environment(o, command) < 0 || tapline_config_read(o, command) < 0)
                 return -1;
-        return check_inspect(o) < 0 || check_drain(o) < 0 || check_quic(o) < 0 ||
-                               check_format(o) < 0
-                       ? -1
-                       : 0;
+        return check_words(o) < 0 || check_drain(o) < 0 ? -1 : 0;
 }
 
 void options_free(struct options *o)

@@ -13,6 +13,8 @@ enum { OPTIONS_MAX = 32 }; /* room for the table */
 
 enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4 };
 
+enum resolve_mode { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE };
+
 enum inspect_mode { INSPECT_NEVER, INSPECT_AUTO, INSPECT_ALWAYS };
 
 /* All strings are owned. */
@@ -26,12 +28,14 @@ struct options {
         char *socket;
         char *format;
         char *output;
-        char **listen;       /* NULL-terminated, or NULL */
-        char *drain;         /* seconds */
+        char **listen; /* NULL-terminated, or NULL */
+        char *drain;   /* seconds */
+        char *resolve;
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
         bool quiet, verbose, help;
         enum inspect_mode inspect_mode; /* from inspect, checked */
+        enum resolve_mode resolve_mode; /* from resolve, checked */
         int drain_ms;                   /* from drain, checked */
         char *from[OPTIONS_MAX];        /* owned; by place in the table: where each was said */
 };

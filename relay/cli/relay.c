@@ -65,6 +65,7 @@ static int serve(const struct options *o, const struct way *way, struct record *
                                         .http_upstream = way->http,
                                         .no_proxy = way->no_proxy,
                                         .bypass = way->bypass,
+                                        .resolve = (enum relay_resolve)o->resolve_mode,
                                         .record = record,
                                         .lifetime_fd = -1,
                                         .ready_fd = -1,

@@ -160,6 +160,7 @@ static int start_relay(struct run *r)
                                         .http_upstream = r->way.http,
                                         .no_proxy = r->way.no_proxy,
                                         .bypass = r->way.bypass,
+                                        .resolve = (enum relay_resolve)r->options.resolve_mode,
                                         .record = r->record,
                                         .inspector = r->inspector,
                                         .lifetime_fd = -1,
@@ -188,6 +189,8 @@ static int prepare_environment(struct run *r)
         childenv_set(r->env, TAPLINE_ENV_BYPASS, r->way.bypass_none ? "none" : "loopback");
         childenv_set(r->env, TAPLINE_ENV_RECORD, r->record_path);
         childenv_set(r->env, TAPLINE_ENV_QUIC, r->options.quic != NULL ? r->options.quic : "pass");
+        childenv_set(r->env, TAPLINE_ENV_RESOLVE,
+                     r->options.resolve != NULL ? r->options.resolve : "auto");
         childenv_set(r->env, OPTIONS_ENV_INSIDE, "1");
         if (r->options.only != NULL)
                 childenv_set(r->env, TAPLINE_ENV_ONLY, r->options.only);

@@ -190,6 +190,15 @@ static void handle_peer(struct control_client *c, const struct wire_join *questi
         client_close(c);
 }
 
+static void handle_name(struct control_client *c, const struct wire_name *question, size_t len)
+{
+        struct wire_verdict verdict;
+
+        message_name(c->relay, question, len, &verdict);
+        send_verdict(c, &verdict);
+        client_close(c);
+}
+
 static void dispatch(struct control_client *c, const void *packet, size_t len)
 {
         const struct wire_head *head = packet;
@@ -208,6 +217,9 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
                 return;
         case WIRE_PEER:
                 handle_peer(c, packet);
+                return;
+        case WIRE_NAME:
+                handle_name(c, packet, len);
                 return;
         case WIRE_PASSED:
                 handle_passed(c, packet, len);

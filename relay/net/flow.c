@@ -306,13 +306,14 @@ static void dialled(void *ctx, struct dial_result *result)
 
 void flow_dial(struct flow *flow, bool plain, const char *authorization)
 {
-        struct dial_request request = {.name = flow->name,
-                                       .address = flow->address.family != 0 ? &flow->address : NULL,
-                                       .port = flow->port,
-                                       .via = flow->via,
-                                       .manner = flow->manner,
-                                       .plain = plain,
-                                       .authorization = authorization};
+        struct dial_request request = {
+                .name = flow->name,
+                .address = flow->address.family != 0 && !flow->made_up ? &flow->address : NULL,
+                .port = flow->port,
+                .via = flow->via,
+                .manner = flow->manner,
+                .plain = plain,
+                .authorization = authorization};
 
         flow->state = FLOW_DIALLING;
         flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);

@@ -60,6 +60,7 @@ struct flow {
         char *exe;                /* owned or NULL */
         char *name;               /* owned or NULL: host name the client asked for */
         struct wire_addr address; /* family 0: by name only */
+        bool made_up;             /* address only stands for name: dial by name */
         uint16_t port;
         bool nonblock;
         struct wire_addr local;         /* a redirected client's own address, once it has joined */

@@ -1,6 +1,7 @@
 /* What the library's messages mean; see message.h. */
 #include "net/message.h"
 #include "net/held.h"
+#include "net/madeup.h"
 #include "net/names.h"
 #include "net/past.h"
 #include "net/process.h"
@@ -25,6 +26,7 @@ size_t message_min_len(unsigned type)
                 [WIRE_LOOKUP] = sizeof(struct wire_lookup),
                 [WIRE_FILE] = sizeof(struct wire_file),
                 [WIRE_TAP] = sizeof(struct wire_tap),
+                [WIRE_NAME] = sizeof(struct wire_name),
                 [WIRE_PASSED] = sizeof(struct wire_passed),
                 [WIRE_UNCOVERED] = sizeof(struct wire_uncovered),
         };
@@ -85,7 +87,7 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
 {
         const struct relay_options *o = relay->options;
         struct event_who who = {pid, dial->head.tid, process_table_exe(relay->processes, pid)};
-        const char *name;
+        const char *name, *made_up;
         char literal[64];
         struct flow *flow;
 
@@ -93,7 +95,8 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
             is_own_listener(relay, &dial->to))
                 return NULL;
         past_forget(relay, dial->cookie);
-        name = name_table_find(relay->names, pid, &dial->to);
+        made_up = madeup_name(relay, &dial->to);
+        name = made_up != NULL ? made_up : name_table_find(relay->names, pid, &dial->to);
         if (relay->draining) {
                 write_connect(relay, &who, 0, dial, name, "the command has ended");
                 return NULL;
@@ -109,6 +112,7 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         flow_set_process(flow, pid, dial->head.tid);
         flow->name = name != NULL ? strdup(name) : NULL;
         flow->address = dial->to;
+        flow->made_up = made_up != NULL;
         flow->port = dial->to.port;
         flow->nonblock = (dial->flags & WIRE_DIAL_NONBLOCK) != 0;
         flow->cookie = dial->cookie;
@@ -215,6 +219,21 @@ static const char *eai_name(int result)
         return "EAI_OTHER";
 }
 
+void message_name(struct relay *relay, const struct wire_name *question, size_t len,
+                  struct wire_verdict *verdict)
+{
+        char name[NI_MAXHOST];
+
+        memset(verdict, 0, sizeof *verdict);
+        if (question->name_len >= sizeof name || sizeof *question + question->name_len > len)
+                return;
+        memcpy(name, question + 1, question->name_len);
+        name[question->name_len] = '\0';
+        if (strlen(name) == question->name_len &&
+            madeup_give(relay, name, question->family, &verdict->peer))
+                verdict->state = WIRE_STATE_OPEN;
+}
+
 static void report_lookup(struct relay *relay, pid_t pid, const struct wire_lookup *lookup,
                           size_t len)
 {
@@ -223,6 +242,7 @@ static void report_lookup(struct relay *relay, pid_t pid, const struct wire_look
                       lookup->address_count * sizeof(struct wire_addr);
         struct event_who who = {pid, lookup->head.tid, process_table_exe(relay->processes, pid)};
         char name[NI_MAXHOST], literal[64];
+        bool made_up = false;
         struct event e;
 
         if (need > len || lookup->name_len >= sizeof name)
@@ -240,9 +260,12 @@ static void report_lookup(struct relay *relay, pid_t pid, const struct wire_look
                         continue;
                 address_literal(&address, literal);
                 event_str(&e, NULL, literal);
+                made_up = made_up || madeup_name(relay, &address) != NULL;
                 name_table_add(relay->names, pid, &address, name);
         }
         event_close_array(&e);
+        if (made_up)
+                event_bool(&e, "made_up", true);
         event_str(&e, "result", eai_name(lookup->result));
         if (lookup->result == EAI_SYSTEM)
                 event_str(&e, "errno", event_errno_name(lookup->error));
@@ -355,6 +378,7 @@ void message_report(struct relay *relay, pid_t pid, const void *packet, size_t l
         case WIRE_JOIN:
         case WIRE_VERDICT:
         case WIRE_PEER:
+        case WIRE_NAME:
                 return;
         }
 }

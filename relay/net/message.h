@@ -21,6 +21,10 @@ void message_peer(struct relay *relay, const struct wire_join *question,
 /* The record's word for enum wire_uncovered_reason; NULL: none that is reported. */
 const char *message_uncovered_reason(unsigned reason);
 
+/* An address that stands for a name (madeup.h); state UNKNOWN: none. */
+void message_name(struct relay *relay, const struct wire_name *question, size_t len,
+                  struct wire_verdict *verdict);
+
 /* HELLO, LOOKUP, FILE, TAP, UNCOVERED. */
 void message_report(struct relay *relay, pid_t pid, const void *packet, size_t len);
 

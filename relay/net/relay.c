@@ -7,6 +7,7 @@
 #include "net/held.h"
 #include "net/hold.h"
 #include "net/listener.h"
+#include "net/madeup.h"
 #include "net/names.h"
 #include "net/pipe.h"
 #include "net/past.h"
@@ -96,10 +97,11 @@ int relay_new(struct relay **out, const struct relay_options *options)
         relay->loop = loop_new();
         relay->processes = process_table_new();
         relay->names = name_table_new();
+        relay->madeup = madeup_new();
         relay->tapped = tapped_table_new();
         relay->pipes = pipe_pool_new();
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
-            relay->tapped == NULL || relay->pipes == NULL)
+            relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL)
                 result = -ENOMEM;
         else
                 result = open_sockets(relay);
@@ -228,6 +230,7 @@ void relay_free(struct relay *relay)
         loop_free(relay->loop);
         tapped_table_free(relay->tapped);
         name_table_free(relay->names);
+        madeup_free(relay->madeup);
         process_table_free(relay->processes);
         pipe_pool_free(relay->pipes);
         free(relay);

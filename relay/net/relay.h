@@ -15,11 +15,15 @@ struct control;
 struct process_table;
 struct name_table;
 struct tapped_table;
+struct madeup_table;
 struct past;
 struct listener;
 struct pipe_pool;
 struct control_client;
 struct hold;
+
+/* Who looks names up: the programs; the upstream where they cannot; always the upstream, or we. */
+enum relay_resolve { RELAY_RESOLVE_AUTO, RELAY_RESOLVE_LOCAL, RELAY_RESOLVE_REMOTE };
 
 /* What the relay is to do. Everything is borrowed for the relay's life. */
 struct relay_options {
@@ -29,6 +33,7 @@ struct relay_options {
         const struct upstream *https_upstream; /* NULL: direct */
         const struct upstream *http_upstream;
         const struct host_list *no_proxy, *bypass;
+        enum relay_resolve resolve;
         struct record *record;
         struct inspector *inspector; /* NULL: nothing is inspected */
         int lifetime_fd;             /* when it reports end of file, drain and stop; -1: none */
@@ -45,6 +50,7 @@ struct relay {
         struct past *pasts;                     /* owned hash: verdicts of flows that are gone */
         struct process_table *processes;        /* owned */
         struct name_table *names;               /* owned */
+        struct madeup_table *madeup;            /* owned */
         struct tapped_table *tapped;            /* owned */
         struct pipe_pool *pipes;                /* owned */
         struct control *control;                /* owned */

@@ -18,7 +18,7 @@ KINDS = {
     "process.start": {"ppid": "integer", "argv": "strings"},
     "process.uncovered": {"target": "string", "reason": "static|setuid|setgid|capabilities|foreign|seccomp"},
     "name.lookup": {"name": "string", "addresses": "strings", "result": "string", "errno?": "errno",
-                    "duration_ms": "ms"},
+                    "duration_ms": "ms", "made_up?": "boolean"},
     "connect": {"kind": "redirected|connect|http|direct|udp", "name?": "string", "address?": "string", "port": "integer",
                 "blocking?": "boolean", "source_port?": "integer", "bypassed?": "string"},
     "upstream": {"via": "string", "host": "string", "port": "integer", "address?": "string",

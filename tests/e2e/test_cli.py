@@ -70,6 +70,8 @@ def test_version(tapline):
     (["run", "--upstream", "", "--", "true"], "--upstream"),
     (["run", "--inspect=perhaps", "--", "true"], "perhaps"),
     (["run", "--bypass", "10.0.0.0/99", "--", "true"], "10.0.0.0/99"),
+    (["run", "--resolve", "maybe", "--", "true"], "maybe"),
+    (["run", "--quic=never", "--", "true"], "never"),
     (["run", "--quiet=yes", "--", "true"], "--quiet"),
     (["relay", "--listen", "nonsense"], "nonsense"),
     (["relay", "--listen", "127.0.0.1:99999"], "99999"),
