@@ -2,17 +2,27 @@
 process. (The HTTP and HTTPS origin is the index of tests/index.)"""
 
 import hashlib
+import random
 import socket
 import threading
 import time
 
 
 def free_port(host="127.0.0.1", port=0):
+    """A port that nobody listens on, bound and let go. Below the range from which the kernel takes ports for
+    outgoing connections: one of those could take it before the program under test does."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
-        probe.bind((host, port))
-        return probe.getsockname()[1]
+    for _ in range(100):
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port or random.randrange(20000, 32000)))
+            except OSError:
+                if port:
+                    raise
+                continue
+            return probe.getsockname()[1]
+    raise OSError(f"no free port on {host}")
 
 
 def wait_listening(port, process=None, host="127.0.0.1", seconds=20):
