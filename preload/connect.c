@@ -52,7 +52,7 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict address, socklen_t *res
         int result = REAL(getpeername)(fd, address, len);
         struct wire_addr peer;
 
-        if (result == 0 && cap >= *len && redirect_peer(fd, address, *len, &peer)) {
+        if (result == 0 && len != NULL && cap >= *len && redirect_peer(fd, address, *len, &peer)) {
                 *len = cap;
                 fill_peer(&peer, address->sa_family, address, len);
         }

@@ -119,7 +119,7 @@ struct name_packet {
 static bool ask_relay(const char *name, int family, char literal[INET6_ADDRSTRLEN])
 {
         struct name_packet packet = {.name = {.family = (uint16_t)family}};
-        struct wire_verdict verdict;
+        struct wire_verdict verdict = {.state = WIRE_STATE_UNKNOWN};
         int control = control_open(), result;
 
         if (control < 0)

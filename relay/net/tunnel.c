@@ -317,7 +317,7 @@ static bool classify(struct flow *flow)
         const char *data = flow->server.out;
         size_t len = flow->server.out_len;
 
-        if (len == 0) {
+        if (data == NULL) {
                 ssize_t n = recv(flow->client.fd, peeked, sizeof peeked, MSG_PEEK);
 
                 if (n < 0 && errno == EAGAIN)
