@@ -85,7 +85,7 @@ static bool is_glibc_linker(const char *path)
 }
 
 /* Offset in the file of what will be at this address; false if the file has none of it. */
-static bool offset_of(const struct file *file, const ElfW(Ehdr) * head, ElfW(Addr) address,
+static bool offset_of(const struct file *file, const ElfW(Ehdr) * head, uint64_t address,
                       uint64_t *offset)
 {
         ElfW(Phdr) part;
