@@ -14,6 +14,7 @@ have() {
         cmd:*) command -v "$what" >/dev/null 2>&1 ;;
         file:*) echo "#include <$what>" | "$cc" -E -o /dev/null -x c - 2>/dev/null ;;
         py:*) /usr/bin/python3 -c "import $what" 2>/dev/null ;;
+        lib:*) ldconfig -p 2>/dev/null | awk -v name="$what" '$1 == name { found = 1 } END { exit !found }' ;;
         path:*) [ -e "$what" ] ;;
         esac
 }

@@ -9,11 +9,25 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct program {
         enum wire_uncovered_reason reason; /* WIRE_COVERED also for what cannot be read */
         char path[PATH_MAX]; /* unless covered: absolute path of the file in question */
 };
+
+/* Must the program not be given the library at all? Its linker would complain of it, or it would
+ * end. The others only make nothing of it, and what they start is covered. */
+static inline bool program_is_disturbed(enum wire_uncovered_reason reason)
+{
+        return reason == WIRE_FOREIGN || reason == WIRE_SANITIZER || reason == WIRE_SECCOMP;
+}
+
+/* Is this the file name of the runtime of AddressSanitizer, gcc's or clang's? */
+static inline bool program_is_asan(const char *name)
+{
+        return strncmp(name, "libasan.so", 10) == 0 || strncmp(name, "libclang_rt.asan", 16) == 0;
+}
 
 /* Look at path, relative to the directory dir as in openat(2). #! is followed to the interpreter,
  * as the kernel will do. */

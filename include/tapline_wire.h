@@ -164,7 +164,9 @@ enum wire_uncovered_reason {
         WIRE_SETUID,      /* secure-execution mode, ld.so(8) */
         WIRE_SETGID,
         WIRE_CAPABILITIES,
-        WIRE_FOREIGN, /* another architecture or another libc's linker */
+        WIRE_FOREIGN,   /* another architecture or another libc's linker */
+        WIRE_SANITIZER, /* AddressSanitizer ends a program in which it is not the first library */
+        WIRE_SECCOMP,   /* a filter of the program's own would end it for what the library calls */
         WIRE_REASON_COUNT,
 };
 

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "control.h"
 #include "exec_env.h"
+#include "fallback.h"
 #include "real.h"
 #include "sys.h"
 #include "tapline_names.h"
@@ -136,6 +137,7 @@ __attribute__((constructor)) static void start(int argc, char **argv)
         config.ready = config.reachable && is_chosen(argc > 0 ? argv[0] : NULL);
         config.tap = config.tap && config.ready;
         real_resolve_exec();
+        fallback_init();
         if (config.ready)
                 say_hello(argc, argv);
         errno = saved;

@@ -1,4 +1,5 @@
-/* What the library was told: read once from the environment by the constructor, then read-only.
+/* What the library was told: read once from the environment by the constructor, then read-only but
+ * for what seccomp.c switches off.
  * Until then, and in a process that is not ready, every hook is the real call; those of exec and
  * spawn are at work in every process, so that its children are reached. */
 #ifndef PRELOAD_CONFIG_H
@@ -10,13 +11,14 @@
 #include <sys/un.h>
 
 struct config {
-        bool ready;             /* a relay may be there, and this program is one to be watched */
-        bool reachable;         /* a relay may be there */
-        bool told_socket;       /* TAPLINE_SOCKET was set, rather than the default path */
+        _Atomic bool ready;     /* a relay may be there, and this program is one to be watched */
+        _Atomic bool reachable; /* a relay may be there */
+        _Atomic bool silent; /* a system call of ours might end the program: make none, seccomp.c */
+        bool told_socket;    /* TAPLINE_SOCKET was set, rather than the default path */
         bool redirect_loopback; /* TAPLINE_BYPASS=none */
         bool refuse_quic;       /* TAPLINE_QUIC=refuse */
         enum { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE } resolve; /* TAPLINE_RESOLVE */
-        bool tap;
+        _Atomic bool tap;
         struct sockaddr_un relay;  /* control socket; sun_path "" if there is none */
         const char *only, *except; /* names of programs, tapline_program.h; NULL for none */
         char record[256];          /* where to write when the relay is gone; "" for none */

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "sys.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -26,13 +27,26 @@ static bool listener_is_trusted(int fd)
         return who.uid == 0 || who.uid == (uid_t)sys(SYS_geteuid, 0, 0, 0);
 }
 
+/* A program that has closed its standard descriptors may use them all the same, from another
+ * thread: what it writes is not for us. */
+static long above_standard(long fd)
+{
+        long higher;
+
+        if (fd < 0 || fd > STDERR_FILENO)
+                return fd;
+        higher = sys(SYS_fcntl, fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        control_close((int)fd);
+        return higher;
+}
+
 int control_open(void)
 {
         long fd, result;
 
         if (!config.reachable)
                 return -ENOTCONN;
-        fd = sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        fd = above_standard(sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
         if (fd < 0)
                 return (int)fd;
         set_timeout((int)fd, SO_SNDTIMEO, CONTROL_STALL_MS); /* bounds connect() too, unix(7) */

@@ -23,6 +23,8 @@ struct call {
 
 static void look(const struct call *c, struct program *out)
 {
+        if (uncovered_is_silent(out))
+                return;
         switch (c->how) {
         case BY_PATH:
                 program_look(AT_FDCWD, c->path, out);
@@ -67,7 +69,7 @@ static int run(const struct call *c, char *const argv[], char *const env[])
 
         look(c, &target);
         uncovered_report(&target, c->path, argv);
-        size = exec_env_look(&e, env, target.reason != WIRE_FOREIGN);
+        size = exec_env_look(&e, env, !program_is_disturbed(target.reason));
         if (size > 0)
                 room = exec_env_take(size);
         if (room != NULL)

@@ -3,6 +3,7 @@
 #include "exec_env.h"
 #include "sys.h"
 #include "tapline_names.h"
+#include "tapline_program.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -244,9 +245,31 @@ static char *put(char *at, const char *text, size_t len)
         return at + len;
 }
 
-/* LD_PRELOAD with our library in front, what is there behind it. */
+/* The runtime of AddressSanitizer has to stay the first. */
+static bool has_asan(const struct exec_env *e)
+{
+        const char *at = e->preload, *item;
+        size_t len;
+
+        while (at != NULL && (item = next_item(&at, e->preload + e->preload_len, &len)) != NULL) {
+                const char *slash = memrchr(item, '/', len);
+
+                if (program_is_asan(slash != NULL ? slash + 1 : item))
+                        return true;
+        }
+        return false;
+}
+
+/* LD_PRELOAD with our library in front, what is there behind it; or the other way round. */
 static void preload_with(const struct exec_env *e, char *text)
 {
+        if (has_asan(e)) {
+                text = put(text, e->env[e->preload_at], sizeof PRELOAD - 1 + e->preload_len);
+                *text++ = ':';
+                text = put(text, library, strlen(library));
+                *text = '\0';
+                return;
+        }
         text = put(text, PRELOAD, strlen(PRELOAD));
         text = put(text, library, strlen(library));
         if (e->preload_len > 0) {

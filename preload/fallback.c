@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct line {
         size_t len;
@@ -177,6 +178,23 @@ static bool is_new_cause(const char *path, int error)
         return false;
 }
 
+static struct stat stderr_at_start;
+
+void fallback_init(void)
+{
+        if (sys(SYS_fstat, STDERR_FILENO, &stderr_at_start, 0) < 0)
+                stderr_at_start.st_ino = 0;
+}
+
+/* A program that was started without it, or has closed it, may have a file of its own there. */
+static bool is_stderr_theirs(void)
+{
+        struct stat now;
+
+        return stderr_at_start.st_ino == 0 || sys(SYS_fstat, STDERR_FILENO, &now, 0) < 0 ||
+               now.st_ino != stderr_at_start.st_ino || now.st_dev != stderr_at_start.st_dev;
+}
+
 static void tell_user(const struct wire_file *file, const char *paths)
 {
         struct line l = {.len = 0};
@@ -195,7 +213,7 @@ void fallback_file(const struct wire_file *file, const char *paths)
 {
         if (config.record[0] != '\0')
                 write_record(file, paths);
-        else if (!config.told_socket && file->intent != WIRE_INTENT_READ &&
+        else if (!config.told_socket && file->intent != WIRE_INTENT_READ && !is_stderr_theirs() &&
                  is_new_cause(paths, file->error))
                 tell_user(file, paths);
 }

@@ -8,4 +8,7 @@
 /* paths is NUL-terminated. Keeps errno. Raw system calls only. */
 void fallback_file(const struct wire_file *file, const char *paths);
 
+/* Remember what standard error is, the only place where a program is told something. */
+void fallback_init(void);
+
 #endif

@@ -17,7 +17,9 @@ enum {
         SHEBANG_MAX = 256, /* what the kernel reads of a #! line: BINPRM_BUF_SIZE */
         DEPTH_MAX = 5,     /* interpreters of interpreters, as the kernel counts */
         PROGRAM_HEADERS_MAX = 128,
-        MOUNTED_NOSUID = 2, /* ST_NOSUID of statfs(2) */
+        DYNAMIC_MAX = 64,      /* entries of the dynamic section; linkers write some 30 */
+        LIBRARY_NAME_MAX = 32, /* enough to know it by its beginning */
+        MOUNTED_NOSUID = 2,    /* ST_NOSUID of statfs(2) */
 };
 
 #if defined(__x86_64__)
@@ -82,6 +84,64 @@ static bool is_glibc_linker(const char *path)
         return false;
 }
 
+/* Offset in the file of what will be at this address; false if the file has none of it. */
+static bool offset_of(const struct file *file, const ElfW(Ehdr) * head, uint64_t address,
+                      uint64_t *offset)
+{
+        ElfW(Phdr) part;
+
+        for (unsigned i = 0; i < head->e_phnum; i++) {
+                if (!read_at(file, head->e_phoff + i * sizeof part, &part, sizeof part))
+                        return false;
+                if (part.p_type != PT_LOAD || address < part.p_vaddr ||
+                    address - part.p_vaddr >= part.p_filesz)
+                        continue;
+                *offset = part.p_offset + (address - part.p_vaddr);
+                return true;
+        }
+        return false;
+}
+
+/* The first library that the program asks for. AddressSanitizer insists on being that one, so a
+ * program that works has it there. */
+static bool first_needed(const struct file *file, const ElfW(Ehdr) * head,
+                         const ElfW(Phdr) * dynamic, char *out, size_t cap)
+{
+        ElfW(Dyn) entries[DYNAMIC_MAX];
+        size_t len = dynamic->p_filesz < sizeof entries ? dynamic->p_filesz : sizeof entries;
+        const ElfW(Dyn) *needed = NULL, *strings = NULL;
+        uint64_t offset;
+        long n;
+
+        if (!read_at(file, dynamic->p_offset, entries, len))
+                return false;
+        for (size_t i = 0; i < len / sizeof *entries && entries[i].d_tag != DT_NULL; i++) {
+                if (entries[i].d_tag == DT_NEEDED && needed == NULL)
+                        needed = &entries[i];
+                else if (entries[i].d_tag == DT_STRTAB)
+                        strings = &entries[i];
+        }
+        if (needed == NULL || strings == NULL ||
+            !offset_of(file, head, strings->d_un.d_ptr, &offset))
+                return false;
+        n = sys6(SYS_pread64, file->fd, SYS_LONG(out), SYS_LONG(cap - 1),
+                 SYS_LONG(offset + needed->d_un.d_val), 0, 0);
+        out[n > 0 ? n : 0] = '\0';
+        return n > 0;
+}
+
+static enum wire_uncovered_reason judge_needs(const struct file *file, const ElfW(Ehdr) * head,
+                                              const ElfW(Phdr) * dynamic)
+{
+        char name[LIBRARY_NAME_MAX];
+
+        return dynamic->p_type == PT_DYNAMIC &&
+                               first_needed(file, head, dynamic, name, sizeof name) &&
+                               program_is_asan(name)
+                       ? WIRE_SANITIZER
+                       : WIRE_COVERED;
+}
+
 static enum wire_uncovered_reason judge_linker(const struct file *file, const ElfW(Phdr) * interp)
 {
         char path[SHEBANG_MAX];
@@ -96,7 +156,8 @@ static enum wire_uncovered_reason judge_linker(const struct file *file, const El
 static enum wire_uncovered_reason judge_linkage(const struct file *file)
 {
         ElfW(Ehdr) head;
-        ElfW(Phdr) part;
+        ElfW(Phdr) part, interp = {.p_type = PT_NULL}, dynamic = {.p_type = PT_NULL};
+        enum wire_uncovered_reason reason;
 
         if (!read_at(file, 0, &head, sizeof head) || head.e_phentsize != sizeof part ||
             head.e_phnum > PROGRAM_HEADERS_MAX)
@@ -105,7 +166,13 @@ static enum wire_uncovered_reason judge_linkage(const struct file *file)
                 if (!read_at(file, head.e_phoff + i * sizeof part, &part, sizeof part))
                         return WIRE_COVERED;
                 if (part.p_type == PT_INTERP)
-                        return judge_linker(file, &part);
+                        interp = part;
+                else if (part.p_type == PT_DYNAMIC)
+                        dynamic = part;
+        }
+        if (interp.p_type == PT_INTERP) {
+                reason = judge_linker(file, &interp);
+                return reason != WIRE_COVERED ? reason : judge_needs(file, &head, &dynamic);
         }
         /* The linker itself, called as a program, has none either. */
         return is_glibc_linker(file->path) ? WIRE_COVERED : WIRE_STATIC;

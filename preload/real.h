@@ -7,35 +7,24 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-/* clang-format off: a table */
-/* One line per function; REAL(name) then has its declared type. */
-#define REAL_FUNCTIONS(X)                                                                                       \
-        X(connect)                                                                                              \
-        X(getpeername)                                                                                          \
-        X(getsockopt)                                                                                           \
-        X(getaddrinfo) X(send) X(sendto) X(sendmsg) X(sendmmsg) X(read) X(__read_chk) X(readv) X(               \
-                recv) X(__recv_chk) X(recvfrom) X(__recvfrom_chk) X(recvmsg) X(gethostbyname) X(gethostbyname2) \
-                X(gethostbyname_r) X(gethostbyname2_r) X(open) X(open64) X(openat) X(openat64) X(               \
-                        creat) X(creat64) X(__open_2) X(__open64_2) X(__openat_2) X(__openat64_2)               \
-                        X(fopen) X(fopen64) X(freopen) X(freopen64) X(mkstemp) X(mkstemp64) X(                  \
-                                mkostemp) X(mkostemp64) X(mkstemps) X(mkstemps64) X(mkostemps)                  \
-                                X(mkostemps64) X(mkdtemp) X(tmpfile) X(tmpfile64) X(mkdir) X(mkdirat) X(        \
-                                        rmdir) X(rename) X(renameat) X(renameat2) X(link) X(linkat)             \
-                                        X(symlink) X(symlinkat) X(unlink) X(unlinkat) X(remove) X(              \
-                                                access) X(faccessat) X(chmod) X(fchmod) X(fchmodat)             \
-                                                X(utimensat) X(futimens) X(truncate) X(truncate64) X(           \
-                                                        flock) X(lockf) X(lockf64) X(fcntl) X(fcntl64)          \
-                                                        X(write) X(pwrite) X(pwrite64) X(writev) X(             \
-                                                                pwritev) X(pwritev64) X(ftruncate)              \
-                                                                X(ftruncate64) X(posix_fallocate) X(            \
-                                                                        posix_fallocate64) X(copy_file_range)   \
-                                                                        X(sendfile) X(sendfile64) X(            \
-                                                                                execve) X(execvpe)              \
-                                                                                X(execveat) X(fexecve) X(       \
-                                                                                        posix_spawn)            \
-                                                                                        X(posix_spawnp) X(      \
-                                                                                                system)         \
-                                                                                                X(popen)
+/* REAL(name) has the declared type of each. Laid out by hand: the formatter makes a staircase. */
+/* clang-format off */
+#define REAL_FUNCTIONS(X) \
+        X(connect) X(getpeername) X(getsockopt) X(getaddrinfo) X(send) X(sendto) \
+        X(sendmsg) X(sendmmsg) X(read) X(__read_chk) X(readv) X(recv) X(__recv_chk) \
+        X(recvfrom) X(__recvfrom_chk) X(recvmsg) X(gethostbyname) X(gethostbyname2) \
+        X(gethostbyname_r) X(gethostbyname2_r) X(open) X(open64) X(openat) X(openat64) \
+        X(creat) X(creat64) X(__open_2) X(__open64_2) X(__openat_2) X(__openat64_2) \
+        X(fopen) X(fopen64) X(freopen) X(freopen64) X(mkstemp) X(mkstemp64) X(mkostemp) \
+        X(mkostemp64) X(mkstemps) X(mkstemps64) X(mkostemps) X(mkostemps64) X(mkdtemp) \
+        X(tmpfile) X(tmpfile64) X(mkdir) X(mkdirat) X(rmdir) X(rename) X(renameat) \
+        X(renameat2) X(link) X(linkat) X(symlink) X(symlinkat) X(unlink) X(unlinkat) \
+        X(remove) X(access) X(faccessat) X(chmod) X(fchmod) X(fchmodat) X(utimensat) \
+        X(futimens) X(truncate) X(truncate64) X(flock) X(lockf) X(lockf64) X(fcntl) \
+        X(fcntl64) X(write) X(pwrite) X(pwrite64) X(writev) X(pwritev) X(pwritev64) \
+        X(ftruncate) X(ftruncate64) X(posix_fallocate) X(posix_fallocate64) \
+        X(copy_file_range) X(sendfile) X(sendfile64) X(execve) X(execvpe) X(execveat) \
+        X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen) X(prctl) X(syscall)
 /* clang-format on */
 
 enum real_id {
@@ -51,8 +40,8 @@ extern _Atomic(void *) real_table[REAL_COUNT];
  * ENOSYS, so a caller never sees NULL. Keeps errno. */
 void *real_resolve(enum real_id id);
 
-/* Look up those that a child of vfork(2) calls, where the linker's lock may be held by a thread
- * that does not exist there. Called by the constructor. */
+/* Look up those that a child of vfork(2) calls, or a filtered process, where the linker's lock may
+ * be held by a thread that does not exist there. Called by the constructor. */
 void real_resolve_exec(void);
 
 static inline void *real_get(enum real_id id)

@@ -44,9 +44,10 @@ static void begin(struct exchange *x)
         struct exec_env e;
         size_t size;
 
-        program_look(AT_FDCWD, SHELL, &target);
+        if (!uncovered_is_silent(&target))
+                program_look(AT_FDCWD, SHELL, &target);
         uncovered_report(&target, SHELL, NULL);
-        size = exec_env_look(&e, environ, target.reason != WIRE_FOREIGN);
+        size = exec_env_look(&e, environ, !program_is_disturbed(target.reason));
         x->image = size > 0 ? take_image(size) : NULL;
         if (x->image == NULL)
                 return;

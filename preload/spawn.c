@@ -27,7 +27,7 @@ struct call {
 static int run(const struct call *c, const struct program *target, char *const env[])
 {
         struct exec_env e;
-        size_t size = exec_env_look(&e, env, target->reason != WIRE_FOREIGN);
+        size_t size = exec_env_look(&e, env, !program_is_disturbed(target->reason));
         void *room = NULL;
         int result;
 
@@ -49,7 +49,8 @@ EXPORT int posix_spawn(pid_t *restrict pid, const char *restrict path,
 {
         struct program target;
 
-        program_look(AT_FDCWD, path, &target);
+        if (!uncovered_is_silent(&target))
+                program_look(AT_FDCWD, path, &target);
         return run(&(struct call){REAL(posix_spawn), pid, path, actions, attributes, argv}, &target,
                    env);
 }
@@ -61,7 +62,8 @@ EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict file,
 {
         struct program target;
 
-        program_search(file, &target);
+        if (!uncovered_is_silent(&target))
+                program_search(file, &target);
         return run(&(struct call){REAL(posix_spawnp), pid, file, actions, attributes, argv},
                    &target, env);
 }

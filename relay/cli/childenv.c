@@ -1,6 +1,7 @@
 /* The environment of the command; see childenv.h. */
 #include "cli/childenv.h"
 #include "tapline_names.h"
+#include "tapline_program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,13 +118,26 @@ static void unset(struct childenv *env, const char *name)
         env->count--;
 }
 
-/* Set LD_PRELOAD to first, which may be NULL, and what it has but for libraries of ours. */
+/* The runtime of AddressSanitizer has to stay the first. */
+static bool has_asan(const char *list)
+{
+        if (list == NULL)
+                return false;
+        for (const char *at = list; (at = strstr(at, "lib")) != NULL; at++)
+                if ((at == list || strchr("/: ", at[-1]) != NULL) && program_is_asan(at))
+                        return true;
+        return false;
+}
+
+/* Set LD_PRELOAD to first, which may be NULL, and what it has but for libraries of ours; to first
+ * at the end behind the runtime of AddressSanitizer. */
 static void set_preload(struct childenv *env, const char *first)
 {
         const char *old = get(env, "LD_PRELOAD");
         char *rest = strdup(old != NULL ? old : ""), *at = rest, *item;
         char *value = rest != NULL ? malloc((first != NULL ? strlen(first) : 0) + strlen(rest) + 2)
                                    : NULL;
+        bool last = first != NULL && has_asan(old);
         char *end;
 
         if (value == NULL) {
@@ -131,10 +145,12 @@ static void set_preload(struct childenv *env, const char *first)
                 env->failed = true;
                 return;
         }
-        end = stpcpy(value, first != NULL ? first : "");
+        end = stpcpy(value, first != NULL && !last ? first : "");
         while ((item = strsep(&at, ": ")) != NULL)
                 if (*item != '\0' && !is_library(item))
                         end = stpcpy(end != value ? stpcpy(end, ":") : end, item);
+        if (last)
+                stpcpy(stpcpy(end, ":"), first);
         if (*value != '\0')
                 childenv_set(env, "LD_PRELOAD", value);
         else

@@ -252,7 +252,7 @@ static void look_at(struct run *r, char **command)
         struct program found;
 
         program_search(command[0], &found);
-        if (found.reason == WIRE_FOREIGN)
+        if (program_is_disturbed(found.reason))
                 childenv_withhold(r->env);
         if (found.reason == WIRE_COVERED ||
             !program_is_chosen(r->options.only, r->options.except,

@@ -328,7 +328,8 @@ const char *message_uncovered_reason(unsigned reason)
         static const char *const words[WIRE_REASON_COUNT] = {
                 [WIRE_STATIC] = "static",   [WIRE_SETUID] = "setuid",
                 [WIRE_SETGID] = "setgid",   [WIRE_CAPABILITIES] = "capabilities",
-                [WIRE_FOREIGN] = "foreign",
+                [WIRE_FOREIGN] = "foreign", [WIRE_SANITIZER] = "sanitizer",
+                [WIRE_SECCOMP] = "seccomp",
         };
 
         return reason < WIRE_REASON_COUNT ? words[reason] : NULL;

@@ -16,7 +16,7 @@ KINDS = {
         "uid": "integer", "gid": "integer", "umask": "octal", "home?": "string", "upstream?": "string",
         "upstream_from?": "string", "inspect": "never|auto|always", "environment": "object"},
     "process.start": {"ppid": "integer", "argv": "strings"},
-    "process.uncovered": {"target": "string", "reason": "static|setuid|setgid|capabilities|foreign|seccomp"},
+    "process.uncovered": {"target": "string", "reason": "static|setuid|setgid|capabilities|foreign|sanitizer|seccomp"},
     "name.lookup": {"name": "string", "addresses": "strings", "result": "string", "errno?": "errno",
                     "duration_ms": "ms", "made_up?": "boolean"},
     "connect": {"kind": "redirected|connect|http|direct|udp", "name?": "string", "address?": "string", "port": "integer",

@@ -52,6 +52,50 @@ def test_calls_only_what_is_allowed():
     assert symbols("--undefined-only") - allowed == set()
 
 
+# Nothing of this may be reached from a hook: the program may be in a signal handler, in a child of vfork(2), inside
+# its allocator, or at its first instructions. What the whole library does not refer to, no hook can reach.
+REFUSED = re.compile(r"""(\w*(alloc|memalign)\w*|free|cfree|_?_?str(n)?dup\w*|mmap\w*|s?brk      # memory
+                      |f(re)?open\w*|fd?open\w*|fclose|fflush|f?get[cs]\w*|f?put[cs]\w*|fread\w*|fwrite\w*|getline
+                      |_?_?v?(f|d|s|sn|as)?printf\w*|v?(f|s)?scanf\w*|perror|std(in|out|err)           # stdio
+                      |_?_?(pthread|thrd|mtx|cnd|call_once|sem|tss)_?\w*|__tls_get_addr                # threads
+                      |exit|_exit|_Exit|abort|__assert_fail|__stack_chk_fail|__\w+_chk               # ends the program
+                      |signal|sigaction|setenv|putenv|unsetenv|clearenv|secure_getenv)""", re.X)
+
+
+def test_no_allocation_stdio_or_thread_is_reachable():
+    """Also not by way of the allow-list, or of the table of real functions."""
+    allowed = set()
+    for line in (ROOT / "tests/gates/undefined.txt").read_text().splitlines():
+        allowed.update(line.split("#")[0].split())
+    assert not [name for name in symbols("--undefined-only") | allowed if REFUSED.fullmatch(name)]
+
+
+def test_a_real_function_is_called_by_its_own_hook_only():
+    """Those that allocate or use stdio (fopen, popen, getaddrinfo) are called for the program, never for ourselves."""
+    names = "fopen|fopen64|freopen|freopen64|tmpfile|tmpfile64|popen|system|getaddrinfo|gethostbyname\\w*"
+    seen = 0
+    for path in (ROOT / "preload").glob("*.c"):
+        for function in re.split(r"(?m)^}$", path.read_text()):
+            for name in re.findall(rf"\bREAL\(({names})\)", function):
+                seen += 1
+                assert re.search(rf"(?m)^EXPORT\s[^;]*?\b{name}\(", function), f"{path.name} calls the real {name}"
+    assert seen >= 12
+
+
+# Symbol versions above the oldest glibc that we want to run on, and why they cannot be helped. glibc 2.34 moved libdl
+# into libc. The old versions are still there, but on a glibc before 2.34 only in libdl, which would then have to be
+# loaded into every program; without it the linker would end the program. A library built there asks for the old ones.
+FLOOR = (2, 28)
+NEWER = {"dlsym", "dladdr", "dladdr1", "dlopen", "dlclose"}
+
+
+def test_needs_no_newer_glibc():
+    found = re.findall(r"GLIBC_([\d.]+)\)?\s+(\w+)$", tool("objdump", "-T", LIBRARY), re.M)
+    assert len(found) > 10, "objdump shows versions in another manner here"
+    newer = {name: version for version, name in found if tuple(map(int, version.split("."))) > FLOOR}
+    assert set(newer) <= NEWER, newer
+
+
 def test_no_hook_is_called_from_inside():
     """A call to a hooked name from inside would go through our own hook again. (Only calls have a
     jump slot; taking a hook's address, to tell it from the real function, is allowed.)"""

@@ -13,7 +13,7 @@ def source_files(*suffixes, under=""):
     for folder, folders, files in os.walk(ROOT / under):
         folders[:] = [f for f in folders
                       if f not in LEAVE_OUT and not (pathlib.Path(folder) == ROOT and is_build(f))]
-        found += [pathlib.Path(folder) / f for f in files if not f.endswith(".pyc")]
+        found += [pathlib.Path(folder) / f for f in files if not f.endswith(".pyc") and f not in LEAVE_OUT]
     return sorted(f for f in found if not suffixes or f.suffix in suffixes)
 
 
