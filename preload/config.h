@@ -15,8 +15,8 @@ struct config {
         _Atomic bool reachable; /* a relay may be there */
         _Atomic bool silent; /* a system call of ours might end the program: make none, seccomp.c */
         bool told_socket;    /* TAPLINE_SOCKET was set, rather than the default path */
-        bool redirect_loopback; /* TAPLINE_BYPASS=none */
-        bool refuse_quic;       /* TAPLINE_QUIC=refuse */
+        bool redirect_loopback;                                       /* TAPLINE_BYPASS=none */
+        bool refuse_quic;                                             /* TAPLINE_QUIC=refuse */
         enum { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE } resolve; /* TAPLINE_RESOLVE */
         _Atomic bool tap;
         struct sockaddr_un relay;  /* control socket; sun_path "" if there is none */

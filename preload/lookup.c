@@ -143,37 +143,28 @@ static bool is_unknown(int result)
                result == EAI_FAIL;
 }
 
-/* getaddrinfo(3) with the relay's help. A literal goes through the real call, so that what
+/* With the relay's help, if it has some. A literal goes through the real call too, so that what
  * freeaddrinfo(3) gets is libc's own. */
-static int look_up(const char *name, const char *service, const struct addrinfo *hints,
-                   struct addrinfo **list)
-{
-        int family = hints != NULL ? hints->ai_family : AF_UNSPEC, result, saved;
-        char literal[INET6_ADDRSTRLEN];
-
-        if (config.resolve == RESOLVE_REMOTE && ask_relay(name, family, literal))
-                return REAL(getaddrinfo)(literal, service, hints, list);
-        result = REAL(getaddrinfo)(name, service, hints, list);
-        saved = errno;
-        if (config.resolve == RESOLVE_AUTO && is_unknown(result) &&
-            ask_relay(name, family, literal))
-                return REAL(getaddrinfo)(literal, service, hints, list);
-        errno = saved;
-        return result;
-}
-
 EXPORT int getaddrinfo(const char *restrict name, const char *restrict service,
                        const struct addrinfo *restrict hints, struct addrinfo **restrict list)
 {
+        int family = hints != NULL ? hints->ai_family : AF_UNSPEC, result, saved;
+        char literal[INET6_ADDRSTRLEN];
         struct lookup_packet packet;
-        int result, saved;
         int64_t start_us;
+        bool asked;
 
         if (!is_lookup(name) || (hints != NULL && (hints->ai_flags & AI_NUMERICHOST) != 0))
                 return REAL(getaddrinfo)(name, service, hints, list);
         start_us = now_us();
-        result = look_up(name, service, hints, list);
+        asked = config.resolve == RESOLVE_REMOTE && ask_relay(name, family, literal);
+        result = REAL(getaddrinfo)(asked ? literal : name, service, hints, list);
         saved = errno;
+        if (config.resolve == RESOLVE_AUTO && is_unknown(result) &&
+            ask_relay(name, family, literal)) {
+                result = REAL(getaddrinfo)(literal, service, hints, list);
+                saved = errno;
+        }
         begin(&packet, name);
         add_list(&packet, result == 0 ? *list : NULL);
         report(&packet, result, saved, start_us);
