@@ -227,6 +227,10 @@ static bool pump(struct side *from, struct side *to)
                 result = BLOCKED;
         if (from->unwanted)
                 return drop_unwanted(from);
+        if (result == ENDED && from->error != 0) {
+                errno = from->error;
+                result = READ_FAILED;
+        }
         if (result == READ_FAILED || result == WRITE_FAILED) {
                 end_flow(from, result, errno);
                 return false;
@@ -393,7 +397,8 @@ static bool is_over(const struct flow *flow)
 }
 
 /* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only
- * in the events. */
+ * in the events. The kernel calls it EPIPE if the FIN came first, be it a moment before. What was
+ * received before the reset is still there, and belongs to the other side. */
 static bool died(struct flow *flow, uint32_t events)
 {
         struct side *sides[] = {&flow->client, &flow->server};
@@ -405,10 +410,15 @@ static bool died(struct flow *flow, uint32_t events)
                 socklen_t len = sizeof error;
 
                 if (sides[i]->fd < 0 ||
-                    getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ||
-                    error == 0 || refuse_more(sides[1 - i], sides[i]))
+                    getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error == 0)
                         continue;
-                end_flow(sides[i], READ_FAILED, error);
+                if (error == EPIPE)
+                        sides[i]->fin_seen = true;
+                if (refuse_more(sides[1 - i], sides[i]))
+                        continue;
+                sides[i]->error = error;
+                if (!flow->classified || pump(sides[i], sides[1 - i]))
+                        end_flow(sides[i], READ_FAILED, error);
                 return true;
         }
         return false;
