@@ -118,7 +118,10 @@ def main():
                 print(f"  DIFFERS {test}\n    bare:    {plain}\n    tapline: {tapped}", flush=True)
             for test, pairs in sorted(unsteady.items()):
                 print(f"  unsteady {test}: " + "; ".join(f"{plain} | {tapped}" for plain, tapped in pairs), flush=True)
-            failed = failed or bool(steady) or not bare
+            if suite.tested_nothing(bare):
+                print(f"  NOTHING was tested: {bare}", flush=True)
+                failed = True
+            failed = failed or bool(steady)
     finally:
         if os.environ.get("COMPAT_KEEP"):
             print(f"kept: {lab}")
