@@ -315,3 +315,12 @@ def test_a_complete_answer_survives_a_client_that_still_writes(sandbox):
             time.sleep(0.05)
         client.settimeout(10)
         assert receive_all(client) == data
+
+
+def test_a_client_that_only_writes_learns_that_nobody_takes_it(relay):
+    """The server has closed; the relay used to take and drop what the client wrote for ever."""
+    with RawServer(lambda connection: None) as server, relay.tunnel(target_of(server)) as client:
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            for _ in range(100):
+                client.sendall(b"more")
+                time.sleep(0.02)
