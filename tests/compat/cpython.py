@@ -27,7 +27,7 @@ class Module:
         return "passed" not in results.values()
 
     def run(self, side, only=()):
-        """Results by the name of the test: passed, skipped, failed: TEXT, error: TEXT. "module" is how the run ended."""
+        """Results by the name of the test: passed, skipped, failed: TEXT, error: TEXT. "module" if it has no report."""
         report = side.directory / f"{self.module}.xml"
         report.unlink(missing_ok=True)
         names = [name for name in only if name != "module"]
@@ -37,7 +37,7 @@ class Module:
         (side.directory / f"{self.module}.log").write_text(f"{out}\n-- stderr\n{err}")
         if not report.exists():
             return {"module": f"ended without a report, exit status {status}"}
-        return {"module": f"exit status {status}", **read(report)}
+        return read(report)
 
 
 def read(report):
