@@ -44,7 +44,7 @@ UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-e2e check-live lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-e2e check-live check-compat lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -123,6 +123,11 @@ check-e2e: all clients
 check-live: all
 	sh contrib/deps.sh install build check
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/live $(PYTEST_ARGS)
+
+#: make check-compat CPython's own tests, curl and Node, bare and under tapline (long; PYTHON_COMPAT=, COMPAT=names)
+check-compat: all
+	$(if $(PYTHON_COMPAT),,sh contrib/deps.sh install build compat)
+	PYTHON_COMPAT=$(PYTHON_COMPAT) $(PYTHON) -B tests/compat/run.py $B $(COMPAT)
 
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
 lint:

@@ -31,6 +31,7 @@ struct side {
         bool eof;          /* it will send no more */
         bool shut;         /* we have told it that we send no more */
         bool fin_seen;     /* its FIN has come, read or not: a reset after it cuts nothing off */
+        int error;         /* it was reset: what reading to the end comes to */
         bool unwanted;     /* the other side has ended and takes no more: read and drop */
         uint64_t received; /* bytes read from it */
         char *out;         /* owned: bytes to be written to it before anything else */

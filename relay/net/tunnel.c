@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -179,20 +181,37 @@ static bool refuse_more(struct side *from, struct side *to)
         return true;
 }
 
-static bool drop_unwanted(struct side *from)
+/* Its kernel has all that the other side sent, the end included: a reset can overtake nothing. */
+static bool is_delivered(const struct side *to, const struct side *other)
 {
-        while (!from->eof) {
-                ssize_t n = recv(from->fd, NULL, BUDGET, MSG_TRUNC);
+        int unacknowledged = 0;
 
-                if (n < 0 && errno == EAGAIN)
-                        return true;
-                if (n < 0) {
-                        end_flow(from, READ_FAILED, errno);
-                        return false;
-                }
-                from->received += (size_t)n;
-                from->eof = n == 0;
+        return to->shut && to->out_len == 0 && other->piped == 0 &&
+               ioctl(to->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+}
+
+/* Without the reset a program that only writes would never learn that nobody takes it. */
+static bool drop_unwanted(struct side *from, struct side *to)
+{
+        struct flow *flow = from->flow;
+        ssize_t n;
+
+        if (from->eof)
+                return true;
+        n = recv(from->fd, NULL, BUDGET, MSG_TRUNC);
+        if (n < 0 && errno != EAGAIN) {
+                end_flow(from, READ_FAILED, errno);
+                return false;
         }
+        if (n > 0)
+                from->received += (size_t)n;
+        from->eof = n == 0;
+        if (n != 0 && is_delivered(from, to)) {
+                flow_abort(flow, &(struct flow_end){flow->first, "eof", "closed", 0});
+                return false;
+        }
+        if (n > 0)
+                loop_defer(flow->relay->loop, &flow->again);
         return true;
 }
 
@@ -226,7 +245,11 @@ static bool pump(struct side *from, struct side *to)
         if (result == WRITE_FAILED && refuse_more(from, to))
                 result = BLOCKED;
         if (from->unwanted)
-                return drop_unwanted(from);
+                return drop_unwanted(from, to);
+        if (result == ENDED && from->error != 0) {
+                errno = from->error;
+                result = READ_FAILED;
+        }
         if (result == READ_FAILED || result == WRITE_FAILED) {
                 end_flow(from, result, errno);
                 return false;
@@ -393,7 +416,8 @@ static bool is_over(const struct flow *flow)
 }
 
 /* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only
- * in the events. */
+ * in the events. The kernel calls it EPIPE if the FIN came first, be it a moment before. What was
+ * received before the reset is still there, and belongs to the other side. */
 static bool died(struct flow *flow, uint32_t events)
 {
         struct side *sides[] = {&flow->client, &flow->server};
@@ -405,10 +429,15 @@ static bool died(struct flow *flow, uint32_t events)
                 socklen_t len = sizeof error;
 
                 if (sides[i]->fd < 0 ||
-                    getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ||
-                    error == 0 || refuse_more(sides[1 - i], sides[i]))
+                    getsockopt(sides[i]->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error == 0)
                         continue;
-                end_flow(sides[i], READ_FAILED, error);
+                if (error == EPIPE)
+                        sides[i]->fin_seen = true;
+                if (refuse_more(sides[1 - i], sides[i]))
+                        continue;
+                sides[i]->error = error;
+                if (!flow->classified || pump(sides[i], sides[1 - i]))
+                        end_flow(sides[i], READ_FAILED, error);
                 return true;
         }
         return false;

@@ -70,6 +70,23 @@ def test_bound_to_a_device_goes_directly(sandbox):
     assert [(e["kind"], e["bypassed"]) for e in events] == [("direct", "bound to a network device")], str(done)
 
 
+LOOPBACK_DEVICE = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+s.settimeout(5)
+s.connect(server.getsockname())
+print("connected")
+"""
+
+
+def test_bound_to_the_loopback_device_goes_directly(sandbox):
+    done = sandbox.tapline(["/usr/bin/python3", "-c", LOOPBACK_DEVICE], options=["--bypass", "none"])
+    assert done.stdout == "connected\n", str(done)
+    assert [(e["kind"], e["bypassed"]) for e in done.of("connect")] == [("direct", "bound to a network device")], str(done)
+
+
 @pytest.mark.parametrize("name", ["localhost", "index.invalid"])
 def test_old_lookups_are_recorded(sandbox, name):
     build = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build")).resolve()

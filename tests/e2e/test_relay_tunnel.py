@@ -220,6 +220,37 @@ def test_a_reset_by_the_server_reaches_the_client_as_reset(relay):
     assert [(e["first"], e["how"]) for e in closes] in ([("server", "reset")],), closes
 
 
+def test_bytes_before_a_reset_arrive(relay):
+    """They used to be thrown away when the reset was there before they had been read."""
+    def serve(connection):
+        receive_exactly(connection, 1)
+        connection.sendall(b"answer")
+        reset(connection)
+
+    with RawServer(serve) as server:
+        for _ in range(20):
+            with relay.tunnel(target_of(server)) as client:
+                client.sendall(b"x")
+                assert receive_exactly(client, 6) == b"answer"
+                with pytest.raises(ConnectionResetError):
+                    receive_all(client)
+
+
+def test_a_reset_right_behind_the_end_cuts_nothing_off(relay):
+    """What close() does after shutdown() if the server has not read all: FIN, then reset. Both may be there at once."""
+    def serve(connection):
+        receive_exactly(connection, 1)
+        connection.sendall(b"answer")
+        connection.shutdown(socket.SHUT_WR)
+        reset(connection)
+
+    with RawServer(serve) as server:
+        for _ in range(20):
+            with relay.tunnel(target_of(server)) as client:
+                client.sendall(b"x")
+                assert receive_all(client) == b"answer"
+
+
 def test_a_reset_by_the_client_reaches_the_server_as_reset(relay):
     with RawServer(receive_all) as server:
         client = relay.tunnel(target_of(server))
@@ -284,3 +315,12 @@ def test_a_complete_answer_survives_a_client_that_still_writes(sandbox):
             time.sleep(0.05)
         client.settimeout(10)
         assert receive_all(client) == data
+
+
+def test_a_client_that_only_writes_learns_that_nobody_takes_it(relay):
+    """The server has closed; the relay used to take and drop what the client wrote for ever."""
+    with RawServer(lambda connection: None) as server, relay.tunnel(target_of(server)) as client:
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            for _ in range(100):
+                client.sendall(b"more")
+                time.sleep(0.02)
