@@ -105,7 +105,6 @@ def test_asyncio(sandbox, origins):
     _loop_is_not_held_up(sandbox, origins, [python, "-c", ASYNCIO], "ConnectionRefusedError")
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="no Node here")
 def test_node(sandbox, origins):
     program = sandbox.user.make_file(sandbox.work / "many.js", NODE)
     _loop_is_not_held_up(sandbox, origins, ["node", program], "ECONNREFUSED")

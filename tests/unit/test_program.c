@@ -108,7 +108,7 @@ static void damaged_programs_do_no_harm(void **state)
 {
         enum { LEN = 1200 };
         char head[LEN], damaged[LEN];
-        FILE *self = fopen("/proc/self/exe", "r");
+        FILE *self = fopen("/bin/sh", "r"); /* a sanitizer may be in our own */
 
         (void)state;
         assert_non_null(self);
@@ -127,10 +127,10 @@ static void programs_are_told_apart(void **state)
 {
         struct program found;
         char head[64];
-        FILE *self = fopen("/proc/self/exe", "r");
+        FILE *self = fopen("/bin/sh", "r"); /* a sanitizer may be in our own */
 
         (void)state;
-        program_look(AT_FDCWD, "/proc/self/exe", &found);
+        program_look(AT_FDCWD, "/bin/sh", &found);
         assert_int_equal(found.reason, WIRE_COVERED);
         assert_non_null(self);
         assert_int_equal(fread(head, 1, sizeof head, self), sizeof head);
