@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OPTIONS_MAX = 32 }; /* room for the table */
+enum { OPTIONS_MAX = 64 }; /* room for the table */
 
 enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4 };
 
@@ -30,6 +30,9 @@ struct options {
         char *output;
         char **listen; /* NULL-terminated, or NULL */
         char *drain;   /* seconds */
+        char *auth_file, *allow;
+        char *head_timeout, *connect_timeout, *idle_timeout, *linger; /* seconds */
+        char *keepalive, *max_connections;
         char *resolve;
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */

@@ -1,5 +1,6 @@
 /* Explicit clients; see explicit.h. */
 #include "net/explicit.h"
+#include "net/door.h"
 #include "net/front.h"
 #include "net/head.h"
 #include "net/reply.h"
@@ -185,9 +186,9 @@ static void do_forward(struct flow *flow, const struct head *head)
                 reply_refuse(flow, 400, "tapline: the URL has no valid host and port.");
                 return;
         }
-        via = host_list_match(flow->relay->options->no_proxy, to.host, NULL, to.port)
+        via = host_list_match(flow->options->no_proxy, to.host, NULL, to.port)
                       ? NULL
-                      : flow->relay->options->http_upstream;
+                      : flow->options->http_upstream;
         if (queue_forward(flow, head, authority, path, via) < 0)
                 reply_refuse(flow, 502, "tapline: out of memory.");
         else
@@ -224,7 +225,8 @@ static void parse_head(struct flow *flow)
         case HEAD_MORE:
                 return;
         case HEAD_OK:
-                dispatch(flow, &head);
+                if (door_login_http(flow, &head))
+                        dispatch(flow, &head);
                 return;
         case HEAD_BAD:
                 reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -63,6 +64,8 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
                 return NULL;
         flow->relay = relay;
         flow->id = ++relay->next_flow;
+        flow->options = relay_options_share(relay);
+        relay->flow_count++;
         flow->kind = kind;
         flow->state = state;
         flow->started_us = loop_now_us(relay->loop);
@@ -129,12 +132,30 @@ static void timer_freed(uv_handle_t *handle)
         free(handle);
 }
 
+static void dialled(void *ctx, struct dial_result *result);
+
+/* The client is told what dial.c would have said if it had been that quick to give up. */
+static void dial_timed_out(struct flow *flow)
+{
+        struct dial_result result = {.fd = -1, .stage = DIAL_CONNECT, .error = ETIMEDOUT};
+
+        if (flow->dial == NULL)
+                return;
+        dial_cancel(flow->dial);
+        result.duration_us = loop_now_us(flow->relay->loop) - flow->started_us;
+        snprintf(result.text, sizeof result.text, "no connection to %s port %u within %g s",
+                 flow->name, flow->port, flow->options->limits.connect_ms / 1000.0);
+        dialled(flow, &result);
+}
+
 static void limit_reached(uv_timer_t *timer)
 {
         struct flow *flow = timer->data;
 
         if (flow->state == FLOW_HEAD)
                 front_timeout(flow);
+        else if (flow->kind != FLOW_REDIRECTED)
+                dial_timed_out(flow);
         else if (flow->held && flow->client.fd < 0)
                 held_check(flow);
         else
@@ -190,13 +211,15 @@ int side_flush(struct side *side)
         return 0;
 }
 
-static void attach(struct side *side, int fd)
+void side_set_options(const struct relay *relay, int fd)
 {
-        int one = 1;
+        int one = 1, seconds = relay->options->limits.keepalive_s;
 
-        side->fd = fd;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (seconds <= 0)
+                return;
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
 }
 
 static void side_watch(struct side *side)
@@ -208,7 +231,7 @@ static void side_watch(struct side *side)
 
 void flow_attach_client(struct flow *flow, int fd)
 {
-        attach(&flow->client, fd);
+        flow->client.fd = fd;
         side_watch(&flow->client);
 }
 
@@ -286,7 +309,8 @@ static void dialled(void *ctx, struct dial_result *result)
         flow->dial = NULL;
         flow_event_upstream(flow, result);
         if (result->stage == DIAL_DONE) {
-                attach(&flow->server, result->fd);
+                flow->server.fd = result->fd;
+                side_set_options(flow->relay, result->fd);
                 if (flow->kind != FLOW_REDIRECTED && !flow->passing)
                         front_established(flow);
                 side_queue(&flow->client, result->after, result->after_len);
@@ -316,6 +340,8 @@ void flow_dial(struct flow *flow, bool plain, const char *authorization)
                 .authorization = authorization};
 
         flow->state = FLOW_DIALLING;
+        if (flow->kind != FLOW_REDIRECTED && !flow->passing)
+                flow_limit(flow, (uint64_t)flow->options->limits.connect_ms);
         flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
         if (flow->dial == NULL)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
@@ -403,6 +429,8 @@ void flow_sweep(struct relay *relay)
                 if (flow->state != FLOW_CLOSED || flow->again.queued)
                         continue;
                 DL_DELETE(relay->flows, flow);
+                relay->flow_count--;
+                relay_options_drop(flow->options);
                 recorder_free(flow->recorder);
                 free(flow->head);
                 free(flow->exe);

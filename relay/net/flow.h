@@ -47,7 +47,8 @@ struct port_key {
 };
 
 struct flow {
-        struct relay *relay; /* borrowed */
+        struct relay *relay;           /* borrowed */
+        struct relay_options *options; /* as they were when it began */
         struct flow *prev, *next;
         UT_hash_handle hh; /* in relay->by_port, if keyed */
         uint64_t id;
@@ -57,6 +58,7 @@ struct flow {
         struct port_key key;
         bool keyed;
         bool public_listener;     /* it came to an address of --listen */
+        bool wants_login;         /* and has to say who it is */
         pid_t pid, tid;           /* 0: not known */
         char *exe;                /* owned or NULL */
         char *name;               /* owned or NULL: host name the client asked for */
@@ -81,10 +83,12 @@ struct flow {
         char *head;                     /* owned: request being read */
         size_t head_len, head_cap;
         unsigned char socks_version, socks_step;
-        uint64_t body_left;    /* of a forwarded request; UINT64_MAX: not limited */
-        struct deferred again; /* more to do without waiting for an event */
-        uv_timer_t *timer;     /* owned; closes itself */
-        int64_t started_us;
+        uint64_t body_left;                 /* of a forwarded request; UINT64_MAX: not limited */
+        struct deferred again;              /* more to do without waiting for an event */
+        uv_timer_t *timer;                  /* owned; closes itself */
+        int64_t started_us, quiet_since_us; /* see limits.c */
+        uint64_t progress;
+        unsigned undelivered;
         const char *first; /* static: the side that ended first, once one has */
 };
 
@@ -105,7 +109,8 @@ void flow_set_process(struct flow *flow, pid_t pid, pid_t tid);
 /* Start getting to the target; goes on in flow_dialled. */
 void flow_dial(struct flow *flow, bool plain, const char *authorization);
 
-/* The client's side is there: attach fd (now owned by the flow). */
+/* The client's side is there: attach fd (now owned by the flow), which has the options of an
+ * accepted socket (side_set_options for one that was not accepted). */
 void flow_attach_client(struct flow *flow, int fd);
 
 /* Announcement and connection have found each other: go on as far as the dial has come. */
@@ -143,6 +148,9 @@ struct event_who flow_who(const struct flow *flow);
 
 /* Time limit in milliseconds for the present state; 0 takes it away. */
 void flow_limit(struct flow *flow, uint64_t ms);
+
+/* What accepted sockets get from their listener: no delay, and probes. */
+void side_set_options(const struct relay *relay, int fd);
 
 /* Give a side bytes to be written before anything else (copied, appended). Returns 0 or -ENOMEM. */
 int side_queue(struct side *side, const char *data, size_t len);

@@ -40,7 +40,7 @@ static bool is_own(const struct flow *flow, const char *host, uint16_t port)
 
 bool front_target(struct flow *flow, const char *host, uint16_t port, bool plain)
 {
-        const struct relay_options *o = flow->relay->options;
+        const struct relay_options *o = flow->options;
         const struct upstream *via = plain ? o->http_upstream : o->https_upstream;
 
         flow->name = strdup(host);

@@ -72,40 +72,17 @@ static enum moved spliced_out(struct side *from, struct side *to)
         return MOVED;
 }
 
-static enum moved move_spliced(struct side *from, struct side *to, size_t *moved)
-{
-        enum moved result;
-        ssize_t n;
-
-        if (from->piped > 0 && (result = spliced_out(from, to)) != MOVED)
-                return result;
-        if (from->eof)
-                return ENDED;
-        if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
-                return READ_FAILED;
-        n = splice(from->fd, NULL, from->pipe->write_end, NULL, allowance(from, from->pipe->cap),
-                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-        if (n < 0)
-                return errno == EAGAIN ? IDLE : READ_FAILED;
-        if (n == 0)
-                return ENDED;
-        count(from, (size_t)n);
-        from->piped = (size_t)n;
-        *moved += (size_t)n;
-        return spliced_out(from, to);
-}
-
+/* Once there is nothing more to see (not HTTP/1, upgraded, or a tunnel) the rest need not be
+ * copied.
+ */
 static void observe(struct side *from, const char *data, size_t len)
 {
-        if (is_client(from))
-                recorder_client(from->flow->recorder, data, len);
-        else
-                recorder_server(from->flow->recorder, data, len);
-}
+        struct flow *flow = from->flow;
 
-/* Nothing more to see (not HTTP/1, upgraded, or a tunnel): the rest need not be copied. */
-static void stop_observing(struct flow *flow)
-{
+        if (is_client(from))
+                recorder_client(flow->recorder, data, len);
+        else
+                recorder_server(flow->recorder, data, len);
         if (recorder_is_active(flow->recorder))
                 return;
         recorder_free(flow->recorder);
@@ -126,8 +103,8 @@ static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
                 return ENDED;
         count(from, (size_t)n);
         *moved += (size_t)n;
-        observe(from, chunk, (size_t)n);
-        stop_observing(from->flow);
+        if (from->flow->recorder != NULL)
+                observe(from, chunk, (size_t)n);
         sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN)
                 return WRITE_FAILED;
@@ -135,6 +112,29 @@ static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
         if (sent < n && side_queue(to, chunk + sent, (size_t)(n - sent)) < 0)
                 return READ_FAILED;
         return sent < n ? BLOCKED : MOVED;
+}
+
+static enum moved move_spliced(struct side *from, struct side *to, size_t *moved)
+{
+        enum moved result;
+        ssize_t n;
+
+        if (from->piped > 0 && (result = spliced_out(from, to)) != MOVED)
+                return result;
+        if (from->eof)
+                return ENDED;
+        if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
+                return move_copied(from, to, moved); /* descriptors are scarce: do without */
+        n = splice(from->fd, NULL, from->pipe->write_end, NULL, allowance(from, from->pipe->cap),
+                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n < 0)
+                return errno == EAGAIN ? IDLE : READ_FAILED;
+        if (n == 0)
+                return ENDED;
+        count(from, (size_t)n);
+        from->piped = (size_t)n;
+        *moved += (size_t)n;
+        return spliced_out(from, to);
 }
 
 static void end_flow(struct side *from, enum moved why, int error)
@@ -190,6 +190,15 @@ static bool is_delivered(const struct side *to, const struct side *other)
                ioctl(to->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
 }
 
+/* Read without looking. TCP needs no room for it (tcp(7), MSG_TRUNC), a UNIX socket does. */
+static ssize_t drop_some(int fd)
+{
+        static _Thread_local char unread[CHUNK];
+        ssize_t n = recv(fd, NULL, BUDGET, MSG_TRUNC);
+
+        return n < 0 && errno == EFAULT ? recv(fd, unread, sizeof unread, 0) : n;
+}
+
 /* Without the reset a program that only writes would never learn that nobody takes it. */
 static bool drop_unwanted(struct side *from, struct side *to)
 {
@@ -198,7 +207,7 @@ static bool drop_unwanted(struct side *from, struct side *to)
 
         if (from->eof)
                 return true;
-        n = recv(from->fd, NULL, BUDGET, MSG_TRUNC);
+        n = drop_some(from->fd);
         if (n < 0 && errno != EAGAIN) {
                 end_flow(from, READ_FAILED, errno);
                 return false;
@@ -301,7 +310,7 @@ static void start_intercept(struct flow *flow)
                                          .port = flow->port,
                                          .source = "relay"};
         char literal[64] = "";
-        struct intercept_setup setup = {.inspector = flow->relay->options->inspector,
+        struct intercept_setup setup = {.inspector = flow->options->inspector,
                                         .origin = &origin,
                                         .name = flow->name,
                                         .address = literal,
@@ -326,7 +335,7 @@ static void start_intercept(struct flow *flow)
 
 static bool may_inspect(const struct flow *flow)
 {
-        const struct inspector *inspector = flow->relay->options->inspector;
+        const struct inspector *inspector = flow->options->inspector;
 
         return inspector != NULL && !flow->passing && flow->server.received == 0 &&
                (flow->name == NULL || !inspector_is_distrusted(inspector, flow->name));
