@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FOLD_MS = 50 }; /* equal failures in a row are not sent one by one */
+enum { FOLD_MOST = 8, FOLD_MS = 50 }; /* so many equal failures in this time are told one by one */
 
 /* The kernel's answer to a lock on a file system that has none (NFS, some FUSE); not in errno.h. */
 enum { ENOTSUPP_KERNEL = 524 };
@@ -144,18 +144,21 @@ bool files_ends_write(const struct file_call *call)
 static void send_file(const struct file_call *call, struct file_packet *packet, size_t paths_len,
                       int error)
 {
-        memset(&packet->file, 0, sizeof packet->file);
-        packet->file.error = error;
-        packet->file.flags = (uint32_t)call->flags;
-        packet->file.intent = (uint8_t)call->intent;
-        memcpy(packet->file.call, call->name, strnlen(call->name, sizeof packet->file.call - 1));
-        if (!files_fold(call->name, error, packet->paths, paths_len, FOLD_MS, &packet->file.folded))
+        struct files_fold fold = {call->name, error, packet->paths, paths_len, FOLD_MOST, FOLD_MS};
+        struct wire_file *file = &packet->file;
+
+        memset(file, 0, sizeof *file);
+        file->error = error;
+        file->flags = (uint32_t)call->flags;
+        file->intent = (uint8_t)call->intent;
+        memcpy(file->call, call->name, strnlen(call->name, sizeof file->call - 1));
+        if (!files_fold(&fold, &file->folded))
                 return;
         if (error == EMFILE || error == ENFILE)
                 files_pending_keep(packet, paths_len);
-        else if (control_report2(WIRE_FILE, &packet->file.head, sizeof packet->file, packet->paths,
-                                 paths_len) < 0)
-                fallback_file(&packet->file, packet->paths);
+        else if (control_report2(WIRE_FILE, &file->head, sizeof *file, packet->paths, paths_len) <
+                 0)
+                fallback_file(file, packet->paths);
 }
 
 void files_failed(const struct file_call *call)

@@ -9,7 +9,8 @@ enum { SLOTS = 32 };
 
 struct slot {
         _Atomic uint64_t key; /* 0: unused */
-        _Atomic int64_t sent_ms;
+        _Atomic int64_t since_ms;
+        _Atomic uint32_t sent; /* since then */
         _Atomic uint32_t folded;
 };
 
@@ -34,33 +35,42 @@ static int64_t now_ms(void)
 }
 
 /* Names are literals of ours: their address tells them apart. */
-static uint64_t key_of(const char *name, int error, const char *text, size_t text_len)
+static uint64_t key_of(const struct files_fold *what)
 {
         long tid = sys(SYS_gettid, 0, 0, 0);
         uint64_t hash = 14695981039346656037u;
 
         hash = add(hash, &tid, sizeof tid);
-        hash = add(hash, &name, sizeof name);
-        hash = add(hash, &error, sizeof error);
-        hash = add(hash, text, text_len);
+        hash = add(hash, &what->name, sizeof what->name);
+        hash = add(hash, &what->error, sizeof what->error);
+        hash = add(hash, what->text, what->text_len);
         return hash != 0 ? hash : 1;
 }
 
-bool files_fold(const char *name, int error, const char *text, size_t text_len, int within_ms,
-                uint32_t *folded)
+static void restart(struct slot *slot, int64_t now)
 {
-        uint64_t key = key_of(name, error, text, text_len);
+        atomic_store_explicit(&slot->since_ms, now, memory_order_relaxed);
+        atomic_store_explicit(&slot->sent, 0, memory_order_relaxed);
+}
+
+bool files_fold(const struct files_fold *what, uint32_t *folded)
+{
+        uint64_t key = key_of(what);
         struct slot *slot = &slots[key % SLOTS];
         int64_t now = now_ms();
 
         if (atomic_load_explicit(&slot->key, memory_order_relaxed) != key) {
                 atomic_store_explicit(&slot->key, key, memory_order_relaxed);
                 atomic_store_explicit(&slot->folded, 0, memory_order_relaxed);
-        } else if (now - atomic_load_explicit(&slot->sent_ms, memory_order_relaxed) < within_ms) {
+                restart(slot, now);
+        } else if (now - atomic_load_explicit(&slot->since_ms, memory_order_relaxed) >=
+                   what->within_ms) {
+                restart(slot, now);
+        }
+        if (atomic_fetch_add_explicit(&slot->sent, 1, memory_order_relaxed) >= what->most) {
                 atomic_fetch_add_explicit(&slot->folded, 1, memory_order_relaxed);
                 return false;
         }
-        atomic_store_explicit(&slot->sent_ms, now, memory_order_relaxed);
         *folded = atomic_exchange_explicit(&slot->folded, 0, memory_order_relaxed);
         return true;
 }

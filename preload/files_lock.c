@@ -27,19 +27,24 @@ struct lock_packet {
         char path[PATH_MAX];
 };
 
+static bool may_tell(const char *path, size_t len)
+{
+        uint32_t folded;
+
+        return files_fold(&(struct files_fold){"refused", 0, path, len, 1, REFUSED_MS}, &folded);
+}
+
 void files_lock(const char *name, int fd, enum wire_lock_state state, int64_t waited_ms)
 {
         struct lock_packet packet;
         int saved = errno;
         struct stat st;
-        uint32_t folded;
         size_t len;
 
         if (!config.ready)
                 return;
         len = files_fd_path(fd, packet.path, sizeof packet.path);
-        if (len > 0 && (state != WIRE_LOCK_REFUSED ||
-                        files_fold("refused", 0, packet.path, len, REFUSED_MS, &folded))) {
+        if (len > 0 && (state != WIRE_LOCK_REFUSED || may_tell(packet.path, len))) {
                 memset(&packet.lock, 0, sizeof packet.lock);
                 if (sys(SYS_fstat, fd, &st, 0) == 0) {
                         packet.lock.device = st.st_dev;
