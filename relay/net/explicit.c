@@ -1,5 +1,6 @@
 /* Explicit clients; see explicit.h. */
 #include "net/explicit.h"
+#include "net/control.h"
 #include "net/head.h"
 #include "net/listener.h"
 #include "net/process.h"
@@ -330,6 +331,16 @@ static bool is_allowed(struct flow *flow)
         return uid == geteuid();
 }
 
+/* A redirected program's connection, whose announcement waits unread: the library sends it before
+ * connect() returns, so before any byte of the program. Reading it now hands the client over. */
+static bool is_announced(struct flow *flow)
+{
+        if (flow->public_listener || flow->relay->unjoined == 0)
+                return false;
+        control_drain(flow->relay);
+        return flow->state != FLOW_HEAD;
+}
+
 void explicit_drive(struct flow *flow)
 {
         char first;
@@ -339,14 +350,10 @@ void explicit_drive(struct flow *flow)
                 read_head(flow);
                 return;
         }
-        if (flow->relay->unjoined > 0 && !flow->public_listener && !flow->again.queued &&
-            !flow->classified) {
-                flow->classified = true; /* give the announcement this turn to come */
-                loop_defer(flow->relay->loop, &flow->again);
-                return;
-        }
         n = recv(flow->client.fd, &first, 1, MSG_PEEK);
         if (n < 0 && errno == EAGAIN)
+                return;
+        if (n == 1 && is_announced(flow))
                 return;
         if (n == 1 && !isalpha((unsigned char)first) && first != '\r' && first != '\n') {
                 if (flow->public_listener)
