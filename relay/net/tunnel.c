@@ -1,7 +1,7 @@
 /* Moves the bytes of a flow; see tunnel.h. */
 #include "net/tunnel.h"
 #include "inspect/inspector.h"
-#include "net/explicit.h"
+#include "net/front.h"
 #include "net/move.h"
 #include "net/process.h"
 
@@ -347,7 +347,7 @@ void tunnel_drive(struct flow *flow, uint32_t events)
 {
         switch (flow->state) {
         case FLOW_HEAD:
-                explicit_drive(flow);
+                front_drive(flow);
                 return;
         case FLOW_TUNNEL:
                 if (!died(flow, events))
