@@ -18,7 +18,7 @@ WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-pro
 STD  := -std=gnu11 -MMD -MP
 
 # The relay: a normal program, hardened.
-PKGS := libuv libconfig jansson openssl
+PKGS := libuv libconfig jansson openssl libnghttp2
 RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
 RELAY_C   := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 RELAY_LD  := -pie -Wl,-z,relro,-z,now

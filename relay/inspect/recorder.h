@@ -1,9 +1,14 @@
-/* From HTTP observation to record: turns http1's callbacks into http.request, http.response and
- * http.body events with request numbers, absolute URLs and masking. One per observed connection. */
+/* From HTTP observation to record: turns http1's and http2's callbacks into http.request,
+ * http.response, http.body and http.goaway events with request numbers, absolute URLs and masking.
+ * Which version it is, the first bytes tell. One per observed connection; inspected and plain flows
+ * and what the tap sends are fed alike. */
 #ifndef INSPECT_RECORDER_H
 #define INSPECT_RECORDER_H
 
-#include "inspect/http1.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "record/writer.h"
 
 struct recorder_origin {
@@ -25,12 +30,16 @@ void recorder_free(struct recorder *r);
 
 void recorder_client(struct recorder *r, const char *data, size_t len);
 void recorder_server(struct recorder *r, const char *data, size_t len);
+/* len bytes passed that nobody copied: possible inside HTTP/2's DATA, where they count (http2.h);
+ * otherwise the recorder stops. For the tap, which copies only heads. */
+void recorder_client_skip(struct recorder *r, size_t len);
+void recorder_server_skip(struct recorder *r, size_t len);
 void recorder_server_eof(struct recorder *r);
 /* The connection is over; reason completes http.body ("client closed", "origin closed", "reset").
  */
 void recorder_finish(struct recorder *r, const char *reason);
 
-/* False once the bytes have turned out not to be HTTP/1.x (any more): plain flows may then splice.
+/* False once the bytes have turned out not to be HTTP (any more): plain flows may then splice.
  */
 bool recorder_is_active(const struct recorder *r);
 
