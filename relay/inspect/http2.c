@@ -428,7 +428,7 @@ void http2_server(struct http2 *h, const char *data, size_t len)
                 feed(h, &h->server, data, len);
 }
 
-static void skip(struct http2 *h, struct side *side, size_t len)
+static void skip(struct http2 *h, struct side *side, uint64_t len)
 {
         struct stream *s = side->is_server ? stream_get(h, side->framer.stream) : NULL;
         uint32_t before = side->framer.left;
@@ -444,12 +444,12 @@ static void skip(struct http2 *h, struct side *side, size_t len)
         feed(h, side, "", 0); /* that may have been the end of the stream */
 }
 
-void http2_client_skip(struct http2 *h, size_t len)
+void http2_client_skip(struct http2 *h, uint64_t len)
 {
         skip(h, &h->client, len);
 }
 
-void http2_server_skip(struct http2 *h, size_t len)
+void http2_server_skip(struct http2 *h, uint64_t len)
 {
         skip(h, &h->server, len);
 }

@@ -23,8 +23,8 @@ void http2_server(struct http2 *h, const char *data, size_t len);
 
 /* len bytes passed that nobody copied. Only the inside of DATA may be left out so; anywhere else
  * the observer stops. They count. */
-void http2_client_skip(struct http2 *h, size_t len);
-void http2_server_skip(struct http2 *h, size_t len);
+void http2_client_skip(struct http2 *h, uint64_t len);
+void http2_server_skip(struct http2 *h, uint64_t len);
 
 /* The connection is over, however: answered streams that are still open are reported as cut. */
 void http2_finish(struct http2 *h);

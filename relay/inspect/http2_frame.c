@@ -160,11 +160,11 @@ enum http2_step http2_frame_next(struct http2_framer *f, const uint8_t **data, s
         return HTTP2_PIECE;
 }
 
-bool http2_frame_skip(struct http2_framer *f, size_t len)
+bool http2_frame_skip(struct http2_framer *f, uint64_t len)
 {
-        if (!is_head_whole(f) || f->type != HTTP2_DATA || len > (size_t)f->left + f->padding)
+        if (!is_head_whole(f) || f->type != HTTP2_DATA || len > (uint64_t)f->left + f->padding)
                 return false;
-        size_t content = len < f->left ? len : f->left;
+        uint64_t content = len < f->left ? len : f->left;
         f->left -= (uint32_t)content;
         f->padding -= (uint32_t)(len - content);
         f->begun = true;

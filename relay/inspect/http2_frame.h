@@ -64,6 +64,6 @@ enum http2_step http2_frame_next(struct http2_framer *f, const uint8_t **data, s
 
 /* len bytes of a frame's content are not shown (nobody copied them): possible in the middle of DATA
  * only. Returns false if so many cannot be missing here. */
-bool http2_frame_skip(struct http2_framer *f, size_t len);
+bool http2_frame_skip(struct http2_framer *f, uint64_t len);
 
 #endif

@@ -315,18 +315,25 @@ void recorder_server(struct recorder *r, const char *data, size_t len)
                 http2_server(r->http2, data, len);
 }
 
-void recorder_client_skip(struct recorder *r, size_t len)
+uint64_t recorder_server_left(const struct recorder *r)
+{
+        return r->http1 && !r->stopped ? http1_server_left(r->http1) : 0;
+}
+
+void recorder_client_skip(struct recorder *r, uint64_t bytes)
 {
         if (r->http2)
-                http2_client_skip(r->http2, len);
+                http2_client_skip(r->http2, bytes);
         else
                 r->stopped = true;
 }
 
-void recorder_server_skip(struct recorder *r, size_t len)
+void recorder_server_skip(struct recorder *r, uint64_t bytes)
 {
         if (r->http2)
-                http2_server_skip(r->http2, len);
+                http2_server_skip(r->http2, bytes);
+        else if (r->http1 && bytes <= http1_server_left(r->http1))
+                http1_server_skip(r->http1, bytes);
         else
                 r->stopped = true;
 }

@@ -30,10 +30,13 @@ void recorder_free(struct recorder *r);
 
 void recorder_client(struct recorder *r, const char *data, size_t len);
 void recorder_server(struct recorder *r, const char *data, size_t len);
-/* len bytes passed that nobody copied: possible inside HTTP/2's DATA, where they count (http2.h);
- * otherwise the recorder stops. For the tap, which copies only heads. */
-void recorder_client_skip(struct recorder *r, size_t len);
-void recorder_server_skip(struct recorder *r, size_t len);
+/* Bytes of a response's body that may be moved unread: see http1.h. HTTP/2's frames are too short.
+ */
+uint64_t recorder_server_left(const struct recorder *r);
+/* Bytes passed that nobody read or copied: no more than recorder_server_left said, or, for the tap,
+ * which copies only heads, within HTTP/2's DATA (http2.h); anywhere else the recorder stops. */
+void recorder_client_skip(struct recorder *r, uint64_t bytes);
+void recorder_server_skip(struct recorder *r, uint64_t bytes);
 void recorder_server_eof(struct recorder *r);
 /* The connection is over; reason completes http.body ("client closed", "origin closed", "reset").
  */

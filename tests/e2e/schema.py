@@ -19,7 +19,7 @@ KINDS = {
     "process.uncovered": {"target": "string", "reason": "static|setuid|setgid|capabilities|foreign|sanitizer|seccomp"},
     "name.lookup": {"name": "string", "addresses": "strings", "result": "string", "errno?": "errno",
                     "duration_ms": "ms", "made_up?": "boolean"},
-    "connect": {"kind": "redirected|connect|http|direct|udp", "name?": "string", "address?": "string", "port": "integer",
+    "connect": {"kind": "redirected|connect|http|socks|direct|udp", "name?": "string", "address?": "string", "port": "integer",
                 "blocking?": "boolean", "source_port?": "integer", "bypassed?": "string"},
     "upstream": {"via": "string", "host": "string", "port": "integer", "address?": "string",
                  "result": "connected|failed", "stage?": "resolve|connect|proxy", "errno?": "errno",
