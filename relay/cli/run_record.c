@@ -153,10 +153,6 @@ void run_record_end(struct record *rec, const struct outcome *outcome, int64_t d
                 event_int(&e, "status", outcome->status);
                 if (outcome->signal != 0)
                         event_str(&e, "signal", sigabbrev_np(outcome->signal));
-                if (outcome->oom_kills > 0) {
-                        event_int(&e, "oom_kills", outcome->oom_kills);
-                        event_str(&e, "oom_scope", outcome->oom_scope);
-                }
         }
         event_ms(&e, "duration_ms", duration_us);
         event_str(&e, "relay", relay_ok ? "ok" : "lost");

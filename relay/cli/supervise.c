@@ -1,7 +1,6 @@
 /* Runs the command; see supervise.h. */
 #include "cli/supervise.h"
 #include "cli/commands.h"
-#include "cli/oom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,24 +90,11 @@ static void wait_for(pid_t command, struct outcome *out)
         }
 }
 
-static void count_oom(const struct oom_count *before, struct outcome *out)
-{
-        struct oom_count now;
-
-        oom_read(&now);
-        if (before->kills < 0 || now.kills <= before->kills)
-                return;
-        out->oom_kills = (int)(now.kills - before->kills);
-        out->oom_scope = now.scope;
-}
-
 int supervise_command(char **command, char **env, struct outcome *out)
 {
         int report[2], result = 0;
-        struct oom_count before;
         pid_t pid;
 
-        oom_read(&before);
         *out = (struct outcome){0};
         if (pipe2(report, O_CLOEXEC) < 0)
                 return -errno;
@@ -123,7 +109,6 @@ int supervise_command(char **command, char **env, struct outcome *out)
                     sizeof out->exec_error)
                         out->exec_error = 0;
                 wait_for(pid, out);
-                count_oom(&before, out);
         }
         close(report[0]);
         return result;

@@ -8,9 +8,7 @@
 struct outcome {
         int status; /* exit status as a shell has it: 128+n for signal n; 126, 127 if exec failed */
         int signal; /* that ended it, or 0 */
-        int exec_error;        /* errno of a failed exec, or 0 */
-        int oom_kills;         /* processes that the kernel ended meanwhile for want of memory */
-        const char *oom_scope; /* where these were counted: oom.h */
+        int exec_error; /* errno of a failed exec, or 0 */
 };
 
 /* Block the signals that supervise_command waits for. Call it before any child is forked. */
