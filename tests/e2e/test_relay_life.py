@@ -74,7 +74,7 @@ def test_idle_timeout(sandbox):
             ends.append("eof")
         except ConnectionResetError:
             ends.append("reset")
-    with RawServer(serve) as server, Relay(sandbox, "--idle-timeout", "1") as relay:
+    with RawServer(serve) as server, Relay(sandbox, "--drain", "0", "--idle-timeout", "1") as relay:
         with relay.tunnel(f"127.0.0.1:{server.port}") as quiet, relay.tunnel(f"127.0.0.1:{server.port}") as busy:
             talk(quiet)
             for _ in range(20):
@@ -93,7 +93,7 @@ def test_a_slow_reader_is_not_idle(sandbox):
     def serve(connection):
         connection.sendall(pattern(6_000_000))
         connection.recv(1)
-    with RawServer(serve) as server, Relay(sandbox, "--idle-timeout", "1") as relay:
+    with RawServer(serve) as server, Relay(sandbox, "--drain", "0", "--idle-timeout", "1") as relay:
         with relay.tunnel(f"127.0.0.1:{server.port}") as client:
             received = 0
             for _ in range(15):
@@ -112,7 +112,7 @@ def test_linger(sandbox):
             connection.recv(1)
         except OSError:
             pass
-    with RawServer(serve) as server, RawServer(echo) as other, Relay(sandbox, "--linger", "1") as relay:
+    with RawServer(serve) as server, RawServer(echo) as other, Relay(sandbox, "--drain", "0", "--linger", "1") as relay:
         with relay.tunnel(f"127.0.0.1:{server.port}") as half, relay.tunnel(f"127.0.0.1:{other.port}") as open_one:
             talk(open_one)
             half.sendall(b"hello")
@@ -159,7 +159,7 @@ def test_a_bad_limit_in_the_file_names_file_and_line(sandbox):
 # -- numbers
 
 def test_max_connections_lets_new_clients_wait(sandbox):
-    with RawServer(echo) as server, Relay(sandbox, "--max-connections", "2") as relay:
+    with RawServer(echo) as server, Relay(sandbox, "--drain", "0", "--max-connections", "2") as relay:
         target = f"127.0.0.1:{server.port}"
         one, two, three = relay.tunnel(target), relay.tunnel(target), relay.dial()
         with one, two, three:
@@ -308,7 +308,7 @@ def test_sighup_changes_the_way_out_and_leaves_tunnels_alone(sandbox, configured
     with ScriptedProxy(TUNNELS["plain"]) as one, ScriptedProxy(TUNNELS["plain"]) as other, RawServer(echo) as server:
         target = f"127.0.0.1:{server.port}"
         configured.write(f'upstream = "{one.url}";\n')
-        with Relay(sandbox, "--config", configured.path) as relay, relay.tunnel(target) as old:
+        with Relay(sandbox, "--drain", "0", "--config", configured.path) as relay, relay.tunnel(target) as old:
             configured.write(f'upstream = "{other.url}";\n')
             for _ in range(3):
                 configured.again(relay)
@@ -332,7 +332,7 @@ def test_sighup_while_a_dial_is_under_way(sandbox, configured):
         TUNNELS["plain"](client, head, proxy)
     with ScriptedProxy(slow) as one, RawServer(echo) as server:
         configured.write(f'upstream = "{one.url}";\n')
-        with Relay(sandbox, "--config", configured.path) as relay, relay.dial() as client:
+        with Relay(sandbox, "--drain", "0", "--config", configured.path) as relay, relay.dial() as client:
             client.sendall(connect_head(f"127.0.0.1:{server.port}"))
             eventually(lambda: one.heads)
             configured.write("upstream = \"direct\";\n")
@@ -348,7 +348,7 @@ def test_sighup_while_a_dial_is_under_way(sandbox, configured):
 def test_a_bad_file_keeps_the_old_configuration(sandbox, configured, text, problem):
     with ScriptedProxy(TUNNELS["plain"]) as proxy, RawServer(echo) as server:
         configured.write(f'upstream = "{proxy.url}";\n')
-        with Relay(sandbox, "--config", configured.path) as relay, relay.tunnel(f"127.0.0.1:{server.port}") as old:
+        with Relay(sandbox, "--drain", "0", "--config", configured.path) as relay, relay.tunnel(f"127.0.0.1:{server.port}") as old:
             if text is None:
                 configured.path.unlink()
             else:
@@ -368,7 +368,7 @@ def test_sighup_reads_the_logins_again(sandbox, configured):
     head = "Proxy-Authorization: Basic "
     old, new = head + "bWU6b2xk", head + "bWU6bmV3"
     configured.write(f'auth_file = "{logins}";\n')
-    with Relay(sandbox, "--config", configured.path) as relay:
+    with Relay(sandbox, "--drain", "0", "--config", configured.path) as relay:
         def status(login):
             return relay.ask(connect_head("127.0.0.1:" + str(free_port()), "1.1", login)).status
         assert (status(old), status(new)) == (502, 407)
@@ -379,7 +379,7 @@ def test_sighup_reads_the_logins_again(sandbox, configured):
 
 def test_sighup_reads_the_limits_again(sandbox, configured):
     configured.write("idle_timeout = 0;\n")
-    with RawServer(echo) as server, Relay(sandbox, "--config", configured.path) as relay:
+    with RawServer(echo) as server, Relay(sandbox, "--drain", "0", "--config", configured.path) as relay:
         configured.write("idle_timeout = 0.5;\n")
         with relay.tunnel(f"127.0.0.1:{server.port}") as old:
             configured.again(relay)
