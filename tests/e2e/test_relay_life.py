@@ -74,7 +74,7 @@ def test_idle_timeout(sandbox):
             ends.append("eof")
         except ConnectionResetError:
             ends.append("reset")
-    with RawServer(serve) as server, Relay(sandbox, "--drain", "0", "--idle-timeout", "1") as relay:
+    with RawServer(serve) as server, Relay(sandbox, "--idle-timeout", "1") as relay:
         with relay.tunnel(f"127.0.0.1:{server.port}") as quiet, relay.tunnel(f"127.0.0.1:{server.port}") as busy:
             talk(quiet)
             for _ in range(20):
@@ -112,7 +112,7 @@ def test_linger(sandbox):
             connection.recv(1)
         except OSError:
             pass
-    with RawServer(serve) as server, RawServer(echo) as other, Relay(sandbox, "--drain", "0", "--linger", "1") as relay:
+    with RawServer(serve) as server, RawServer(echo) as other, Relay(sandbox, "--linger", "1") as relay:
         with relay.tunnel(f"127.0.0.1:{server.port}") as half, relay.tunnel(f"127.0.0.1:{other.port}") as open_one:
             talk(open_one)
             half.sendall(b"hello")
