@@ -52,6 +52,8 @@ const struct option_def option_table[] = {
          "(Basic for HTTP, RFC 1929 for SOCKS5)"},
         {"allow", 0, "LIST", NULL, FOR_RELAY, OPTION_STRING, AT(allow), false,
          "other machines that may use --listen: addresses and CIDR blocks"},
+        {"admin", 0, "WHERE", NULL, FOR_RELAY, OPTION_STRING, AT(admin), false,
+         "serve /healthz and /metrics (Prometheus) on this loopback ADDRESS:PORT or unix:PATH"},
         {"head-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(head_timeout), false,
          "time a client has to send its request (default: 30; 0: any)"},
         {"connect-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(connect_timeout),

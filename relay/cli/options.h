@@ -30,7 +30,7 @@ struct options {
         char *output;
         char **listen; /* NULL-terminated, or NULL */
         char *drain;   /* seconds */
-        char *auth_file, *allow;
+        char *auth_file, *allow, *admin;
         char *head_timeout, *connect_timeout, *idle_timeout, *linger; /* seconds */
         char *keepalive, *max_connections;
         char *resolve;

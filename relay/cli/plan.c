@@ -63,6 +63,7 @@ static int fill(struct plan *plan)
                                        .resolve = (enum relay_resolve)plan->options.resolve_mode,
                                        .logins = plan->logins,
                                        .allow = plan->allow,
+                                       .admin = plan->options.admin,
                                        .limits = limits,
                                        .drain_ms = plan->options.drain_ms,
                                        .lifetime_fd = -1,

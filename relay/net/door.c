@@ -24,6 +24,7 @@ bool door_admits(struct relay *relay, const struct wire_addr *peer)
         address_literal(peer, literal);
         if (host_list_match(allow, NULL, literal, peer->port))
                 return true;
+        relay->metrics.strangers++;
         if (relay_may_note(relay, &relay->noted_stranger_us))
                 relay_note(relay,
                            "a client at %s was turned away: it is not on the list of --allow",
@@ -36,6 +37,7 @@ static void note_wrong(struct flow *flow)
         struct wire_addr peer = {.family = flow->key.family, .port = flow->key.port};
         char literal[64];
 
+        flow->relay->metrics.bad_logins++;
         memcpy(peer.bytes, flow->key.bytes, sizeof peer.bytes);
         address_literal(&peer, literal);
         if (relay_may_note(flow->relay, &flow->relay->noted_login_us))

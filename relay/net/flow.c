@@ -309,6 +309,7 @@ static void dialled(void *ctx, struct dial_result *result)
 
         flow->dial = NULL;
         flow_event_upstream(flow, result);
+        metrics_dialled(flow, result);
         if (result->stage == DIAL_DONE) {
                 flow->server.fd = result->fd;
                 side_set_options(flow->relay, result->fd);
@@ -398,6 +399,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         if ((flow->kind != FLOW_HTTP && flow->kind != FLOW_SOCKS) || flow->name != NULL ||
             flow->address.family != 0)
                 flow_event_close(flow, end);
+        metrics_closed(flow, end);
         if (flow->cookie != 0)
                 past_add(flow);
         flow->state = FLOW_CLOSED;

@@ -86,6 +86,7 @@ void listener_wait(struct relay *relay, const char *why)
 {
         if (relay_may_note(relay, &relay->noted_room_us))
                 relay_note(relay, "new clients have to wait: %s", why);
+        relay->metrics.waits += !relay->paused;
         relay->paused = true;
         if (relay->retry.data == NULL) {
                 uv_timer_init(loop_uv(relay->loop), &relay->retry);

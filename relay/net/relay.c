@@ -3,6 +3,7 @@
 #include "net/relay.h"
 #include "inspect/inspector.h"
 #include "net/activation.h"
+#include "net/admin.h"
 #include "net/control.h"
 #include "net/flow.h"
 #include "net/held.h"
@@ -67,7 +68,9 @@ static int adopt_sockets(struct relay *relay)
         int result = 0;
 
         for (size_t i = 0; result == 0 && passed != NULL && i < passed->count; i++)
-                result = listener_adopt(relay, passed->sockets[i].fd, passed->sockets[i].name);
+                result = (strcmp(passed->sockets[i].name, "admin") == 0 ? admin_adopt
+                                                                        : listener_adopt)(
+                        relay, passed->sockets[i].fd, passed->sockets[i].name);
         return result;
 }
 
@@ -86,6 +89,8 @@ static int open_sockets(struct relay *relay)
         }
         for (size_t i = 0; result == 0 && o->listen != NULL && o->listen[i] != NULL; i++)
                 result = listener_open(relay, o->listen[i]);
+        if (result == 0 && o->admin != NULL)
+                result = admin_open(relay, o->admin);
         if (result == 0)
                 result = adopt_sockets(relay);
         if (result == 0 && o->socket_path != NULL) {
@@ -151,6 +156,7 @@ static void turn(void *ctx)
 
         flow_sweep(relay);
         control_sweep(relay);
+        admin_sweep(relay);
         record_flush(relay->record);
         if (relay->paused)
                 listener_resume(relay);
@@ -210,8 +216,11 @@ static void reload(uv_signal_t *handle, int number)
         (void)number;
         relay_note(relay, fresh != NULL ? "the configuration was read again"
                                         : "the configuration could not be read again, and stays");
-        if (fresh == NULL)
+        if (fresh == NULL) {
+                relay->metrics.failed_reloads++;
                 return;
+        }
+        relay->metrics.reloads++;
         relay->options = fresh;
         fresh->users++;
         relay_options_drop(old);
@@ -295,6 +304,7 @@ void relay_free(struct relay *relay)
         if (relay == NULL)
                 return;
         listener_close_all(relay);
+        admin_close(relay);
         control_close(relay);
         flow_sweep(relay);
         past_forget_all(relay);

@@ -4,6 +4,7 @@
 
 #include "inspect/intercept.h"
 #include "net/loop.h"
+#include "net/metrics.h"
 #include "net/route.h"
 #include "record/writer.h"
 #include "tapline_wire.h"
@@ -23,6 +24,7 @@ struct control_client;
 struct hold;
 struct logins;
 struct activation;
+struct admin;
 
 /* Who looks names up: the programs; the upstream where they cannot; always the upstream, or we. */
 enum relay_resolve { RELAY_RESOLVE_AUTO, RELAY_RESOLVE_LOCAL, RELAY_RESOLVE_REMOTE };
@@ -44,6 +46,7 @@ struct relay_options {
         const char *const *listen; /* NULL-terminated "ADDR:PORT" or "unix:PATH" for explicit
                                       clients; may be NULL */
         const struct activation *activation; /* sockets that were passed to us, or NULL */
+        const char *admin;                   /* where /healthz and /metrics are served, or NULL */
         const struct logins *logins;         /* who may use listen's TCP sockets; NULL: no login */
         const struct host_list *allow;       /* from where, beside loopback; NULL: anywhere */
         struct relay_limits limits;
@@ -83,6 +86,8 @@ struct relay {
         struct listener *listeners;             /* owned list */
         struct hold *hold;                      /* owned; NULL: this kernel has no way */
         uint16_t private_port;                  /* loopback, for redirected connections */
+        struct admin *admins;                   /* owned list */
+        struct metrics metrics;
         uint64_t next_flow, next_request;
         unsigned flow_count;
         uint64_t fd_limit;
