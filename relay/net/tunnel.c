@@ -1,6 +1,7 @@
 /* Moves the bytes of a flow; see tunnel.h. */
 #include "net/tunnel.h"
 #include "inspect/inspector.h"
+#include "net/forward.h"
 #include "net/front.h"
 #include "net/pipe.h"
 #include "net/process.h"
@@ -44,21 +45,6 @@ static bool is_client(const struct side *side)
         return side == &side->flow->client;
 }
 
-/* How many bytes may still be read: a forwarded request's body has an end. */
-static size_t allowance(const struct side *from, size_t want)
-{
-        uint64_t left = is_client(from) ? from->flow->body_left : UINT64_MAX;
-
-        return left < want ? (size_t)left : want;
-}
-
-static void count(struct side *from, size_t n)
-{
-        from->received += n;
-        if (is_client(from) && from->flow->body_left != UINT64_MAX)
-                from->flow->body_left -= n;
-}
-
 static enum moved spliced_out(struct side *from, struct side *to)
 {
         while (from->piped > 0) {
@@ -83,13 +69,13 @@ static enum moved move_spliced(struct side *from, struct side *to, size_t *moved
                 return ENDED;
         if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
                 return READ_FAILED;
-        n = splice(from->fd, NULL, from->pipe->write_end, NULL, allowance(from, from->pipe->cap),
+        n = splice(from->fd, NULL, from->pipe->write_end, NULL, from->pipe->cap,
                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
         if (n < 0)
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
                 return ENDED;
-        count(from, (size_t)n);
+        from->received += (size_t)n;
         from->piped = (size_t)n;
         *moved += (size_t)n;
         return spliced_out(from, to);
@@ -119,12 +105,12 @@ static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
 
         if (from->eof)
                 return ENDED;
-        n = recv(from->fd, chunk, allowance(from, sizeof chunk), 0);
+        n = recv(from->fd, chunk, sizeof chunk, 0);
         if (n < 0)
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
                 return ENDED;
-        count(from, (size_t)n);
+        from->received += (size_t)n;
         *moved += (size_t)n;
         observe(from, chunk, (size_t)n);
         stop_observing(from->flow);
@@ -237,8 +223,6 @@ static bool pump(struct side *from, struct side *to)
                         loop_defer(flow->relay->loop, &flow->again);
                         return true;
                 }
-                if (is_client(from) && flow->body_left == 0)
-                        return true;
                 result = flow->recorder != NULL ? move_copied(from, to, &moved)
                                                 : move_spliced(from, to, &moved);
         }
@@ -261,7 +245,7 @@ static bool pump(struct side *from, struct side *to)
         return true;
 }
 
-static void attach_recorder(struct flow *flow, const char *scheme)
+void tunnel_observe(struct flow *flow, const char *scheme)
 {
         struct recorder_origin origin = {.record = flow->relay->record,
                                          .next_request = &flow->relay->next_request,
@@ -350,7 +334,7 @@ static bool classify(struct flow *flow)
         }
         flow->classified = true;
         if (begins_http(data, len)) {
-                attach_recorder(flow, "http");
+                tunnel_observe(flow, "http");
                 if (flow->recorder != NULL && flow->server.out != NULL)
                         recorder_client(flow->recorder, flow->server.out, flow->server.out_len);
         }
@@ -406,13 +390,11 @@ static void drive_intercept(struct flow *flow)
         }
 }
 
-/* The ends of both directions are known and everything is written. A forwarded request ends with
- * its body: what its client does then is of no interest. */
+/* The ends of both directions are known and everything is written. */
 static bool is_over(const struct flow *flow)
 {
-        return (flow->client.eof || flow->body_left == 0) && flow->server.eof &&
-               flow->client.out_len == 0 && flow->server.out_len == 0 && flow->client.piped == 0 &&
-               flow->server.piped == 0;
+        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 &&
+               flow->server.out_len == 0 && flow->client.piped == 0 && flow->server.piped == 0;
 }
 
 /* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only
@@ -472,6 +454,9 @@ void tunnel_drive(struct flow *flow, uint32_t events)
                 return;
         case FLOW_INTERCEPT:
                 drive_intercept(flow);
+                return;
+        case FLOW_FORWARD:
+                forward_drive(flow, events);
                 return;
         case FLOW_DIALLING:
         case FLOW_JOINING:
