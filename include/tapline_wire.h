@@ -21,7 +21,7 @@ enum wire_type {
         WIRE_DIAL,      /* connect(): struct wire_dial; answered by WIRE_VERDICT */
         WIRE_JOIN,      /* the descriptor is now connected to the relay: struct wire_join */
         WIRE_VERDICT,   /* from the relay: struct wire_verdict */
-        WIRE_PEER,      /* who is behind this source port? struct wire_join; answered by VERDICT */
+        WIRE_PEER,      /* what is behind this source port? struct wire_join; answered by VERDICT */
         WIRE_LOOKUP,    /* a name was looked up: struct wire_lookup, name, then addresses */
         WIRE_FILE,      /* a file call failed: struct wire_file, path NUL [path2 NUL] */
         WIRE_TAP,       /* bytes that begin an HTTP head: struct wire_tap, then the bytes */
@@ -117,8 +117,10 @@ struct wire_verdict {
         uint16_t port;      /* the relay's listener on loopback, host order */
         uint16_t hold_port; /* where a descriptor waits for the upstream; 0: nowhere, use port */
         uint16_t reserved;
-        int32_t error;         /* errno as connect(2) would have it, or 0 */
-        struct wire_addr peer; /* original destination */
+        int32_t error;          /* errno as connect(2) would have it, or 0 */
+        struct wire_addr peer;  /* original destination */
+        struct wire_addr local; /* to PEER: where a connection to it would come from; the port is
+                                 * the descriptor's own. Family 0: not known */
 };
 
 struct wire_lookup {

@@ -63,7 +63,7 @@ static size_t path_of(int dir, char *out, size_t cap)
                         digits[--i] = (char)('0' + value % 10);
                 memcpy(at + 3, digits + i, sizeof digits - i);
         }
-        n = sys(SYS_readlink, link, out, cap);
+        n = sys_readlink(link, out, cap);
         return n > 0 && out[0] == '/' ? (size_t)n : 0;
 }
 

@@ -10,7 +10,7 @@
 /* REAL(name) has the declared type of each. Laid out by hand: the formatter makes a staircase. */
 /* clang-format off */
 #define REAL_FUNCTIONS(X) \
-        X(connect) X(getpeername) X(getsockopt) X(getaddrinfo) X(send) X(sendto) \
+        X(connect) X(getpeername) X(getsockname) X(getsockopt) X(getaddrinfo) X(send) X(sendto) \
         X(sendmsg) X(sendmmsg) X(read) X(__read_chk) X(readv) X(recv) X(__recv_chk) \
         X(recvfrom) X(__recvfrom_chk) X(recvmsg) X(gethostbyname) X(gethostbyname2) \
         X(gethostbyname_r) X(gethostbyname2_r) X(open) X(open64) X(openat) X(openat64) \

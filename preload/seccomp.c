@@ -20,10 +20,8 @@
 
 #if defined(__x86_64__)
 enum { OUR_ARCH = AUDIT_ARCH_X86_64 };
-#define OLD_CALLS SYS_poll, SYS_readlink,
 #elif defined(__aarch64__)
-#define OUR_ARCH AUDIT_ARCH_AARCH64
-#define OLD_CALLS
+enum { OUR_ARCH = AUDIT_ARCH_AARCH64 };
 #endif
 
 /* What libseccomp and others pass to ask what the kernel can do is no filter. */
@@ -67,11 +65,11 @@ static bool is_cut_off(const struct sock_fprog *filter)
 static bool is_harmless(const struct sock_fprog *filter)
 {
         static const int calls[] = {
-                SYS_connect,   SYS_getsockopt, SYS_setsockopt,    SYS_getsockname, SYS_sendmsg,
-                SYS_recvfrom,  SYS_close,      SYS_gettid,        SYS_getpid,      SYS_getuid,
-                SYS_geteuid,   SYS_getgid,     SYS_getegid,       SYS_readlinkat,  SYS_pread64,
-                SYS_faccessat, SYS_newfstatat, SYS_fstat,         SYS_fstatfs,     SYS_fgetxattr,
-                SYS_munmap,    SYS_write,      SYS_clock_gettime, OLD_CALLS};
+                SYS_connect,   SYS_getsockopt, SYS_setsockopt, SYS_getsockname,   SYS_getpeername,
+                SYS_sendmsg,   SYS_recvfrom,   SYS_close,      SYS_gettid,        SYS_getpid,
+                SYS_getuid,    SYS_geteuid,    SYS_getgid,     SYS_getegid,       SYS_readlinkat,
+                SYS_pread64,   SYS_faccessat,  SYS_newfstatat, SYS_fstat,         SYS_fstatfs,
+                SYS_fgetxattr, SYS_munmap,     SYS_write,      SYS_clock_gettime, SYS_ppoll};
         enum { FD = 3 };
 
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
@@ -95,8 +93,7 @@ struct state {
 static void report_self(void)
 {
         struct program self = {.reason = WIRE_SECCOMP};
-        long n = sys6(SYS_readlinkat, AT_FDCWD, SYS_LONG("/proc/self/exe"), SYS_LONG(self.path),
-                      sizeof self.path - 1, 0, 0);
+        long n = sys_readlink("/proc/self/exe", self.path, sizeof self.path - 1);
 
         if (config.ready && n > 0)
                 uncovered_report(&self, NULL, NULL);

@@ -282,6 +282,16 @@ void recorder_server(struct recorder *r, const char *data, size_t len)
         http1_server(r->http, data, len);
 }
 
+uint64_t recorder_server_left(const struct recorder *r)
+{
+        return http1_server_left(r->http);
+}
+
+void recorder_server_skip(struct recorder *r, uint64_t bytes)
+{
+        http1_server_skip(r->http, bytes);
+}
+
 void recorder_server_eof(struct recorder *r)
 {
         http1_server_eof(r->http);

@@ -25,6 +25,9 @@ void recorder_free(struct recorder *r);
 
 void recorder_client(struct recorder *r, const char *data, size_t len);
 void recorder_server(struct recorder *r, const char *data, size_t len);
+/* Bytes of a response's body that may be moved unread, and that they were: see http1.h. */
+uint64_t recorder_server_left(const struct recorder *r);
+void recorder_server_skip(struct recorder *r, uint64_t bytes);
 void recorder_server_eof(struct recorder *r);
 /* The connection is over; reason completes http.body ("client closed", "origin closed", "reset").
  */

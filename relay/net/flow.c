@@ -6,6 +6,7 @@
 #include "net/front.h"
 #include "net/held.h"
 #include "net/names.h"
+#include "net/move.h"
 #include "net/past.h"
 #include "net/process.h"
 #include "net/tunnel.h"
@@ -402,7 +403,7 @@ void side_abort(struct side *side)
 
 static void side_close(struct side *side)
 {
-        tunnel_drop_pipe(side);
+        move_drop_pipe(side);
         loop_remove(side->flow->relay->loop, &side->watch);
         if (side->fd >= 0)
                 close(side->fd);

@@ -1,5 +1,6 @@
-/* Moves the bytes of a forwarded request and of its answer; see forward.h. */
+/* The answer to a forwarded request, and what comes after it; see forward.h. */
 #include "net/forward.h"
+#include "net/move.h"
 #include "net/reply.h"
 #include "net/tunnel.h"
 
@@ -24,155 +25,9 @@ void forward_free(struct forward *f)
         free(f);
 }
 
-/* Send what the socket takes and queue the rest. Returns 0 or -errno. */
-static int side_send(struct side *side, const char *data, size_t len)
-{
-        ssize_t n = 0;
-
-        if (side->out_len == 0 && len > 0)
-                n = send(side->fd, data, len, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-                return -errno;
-        n = n < 0 ? 0 : n;
-        return side_queue(side, data + n, len - (size_t)n);
-}
-
 static void client_gone(struct flow *flow, int error)
 {
         flow_abort(flow, &(struct flow_end){"client", "reset", "connection reset", error});
-}
-
-/* -- the request */
-
-/* The upstream takes no more of the body. It may have answered before: that is told, or else its
- * end will be. */
-static void up_failed(struct flow *flow)
-{
-        flow->forward->up_broken = true;
-        flow->forward->server_ends = true;
-        free(flow->server.out);
-        flow->server.out = NULL;
-        flow->server.out_len = flow->server.out_sent = 0;
-}
-
-static void body_is_bad(struct flow *flow)
-{
-        side_abort(&flow->server); /* it must not take this for the end of the body */
-        if (flow->forward->stage == FORWARD_WAITING)
-                reply_refuse(flow, 400,
-                             "tapline: the request's body is not what its Transfer-Encoding says.");
-        else
-                flow_abort(flow, &(struct flow_end){"client", "error",
-                                                    "the request's body is malformed", 0});
-}
-
-/* Bytes behind the body, which belong to the next request. */
-static bool keep(struct flow *flow, const char *data, size_t len)
-{
-        char *more;
-
-        if (len == 0)
-                return true;
-        if (flow->head_cap - flow->head_len < len) {
-                more = realloc(flow->head, flow->head_len + len);
-                if (more == NULL)
-                        return false;
-                flow->head = more;
-                flow->head_cap = flow->head_len + len;
-        }
-        memcpy(flow->head + flow->head_len, data, len);
-        flow->head_len += len;
-        return true;
-}
-
-/* Take the body's part of data and send it. Returns false if the flow is over. */
-static bool pass_up(struct flow *flow, char *data, size_t len, size_t *used)
-{
-        struct forward *f = flow->forward;
-        size_t kept;
-        enum body_result result = body_take(&f->up, data, len, used, &kept);
-
-        if (result == BODY_BAD) {
-                body_is_bad(flow);
-                return false;
-        }
-        flow->client.received += *used;
-        f->up_done = result == BODY_DONE;
-        if (flow->recorder != NULL)
-                recorder_client(flow->recorder, data, *used);
-        if (side_send(&flow->server, data, *used) < 0)
-                up_failed(flow);
-        return true;
-}
-
-/* What was read with the head, or behind an earlier request. */
-static bool send_stored(struct flow *flow)
-{
-        struct forward *f = flow->forward;
-        size_t used;
-
-        if (!pass_up(flow, flow->head + f->used, flow->head_len - f->used, &used))
-                return false;
-        f->used += used;
-        return true;
-}
-
-/* Read from the client, and pass it on. Returns what recv returned, or -1 with errno EAGAIN if the
- * flow is over. */
-static ssize_t send_fresh(struct flow *flow)
-{
-        size_t used;
-        ssize_t n = recv(flow->client.fd, chunk, sizeof chunk, 0);
-
-        if (n < 0 && errno == EAGAIN)
-                return -1;
-        if (n <= 0) {
-                int error = n < 0 ? errno : 0;
-
-                flow_abort(flow,
-                           &(struct flow_end){"client", error != 0 ? "reset" : "eof",
-                                              "closed before its request was complete", error});
-                errno = EAGAIN;
-                return -1;
-        }
-        flow->forward->streamed = true;
-        errno = EAGAIN;
-        if (!pass_up(flow, chunk, (size_t)n, &used))
-                return -1;
-        if (!keep(flow, chunk + used, (size_t)n - used)) {
-                flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
-                return -1;
-        }
-        return n;
-}
-
-static void send_up(struct flow *flow)
-{
-        struct forward *f = flow->forward;
-        size_t moved = 0;
-
-        for (;;) {
-                int flushed = f->up_broken ? 0 : side_flush(&flow->server);
-                ssize_t n;
-
-                if (flushed < 0 && flushed != -EAGAIN)
-                        up_failed(flow);
-                if (flushed < 0 || f->up_done || f->up_broken)
-                        return;
-                if (moved >= BUDGET) {
-                        loop_defer(flow->relay->loop, &flow->again);
-                        return;
-                }
-                if (f->used < flow->head_len) {
-                        if (!send_stored(flow))
-                                return;
-                        continue;
-                }
-                n = send_fresh(flow);
-                if (n < 0)
-                        return;
-                moved += (size_t)n;
-        }
 }
 
 /* -- the answer */
@@ -252,7 +107,7 @@ static bool pass_body(struct flow *flow, char *data, size_t len)
         }
         if (as_it_is && flow->recorder != NULL)
                 recorder_server(flow->recorder, data, used);
-        error = side_send(&flow->client, data, kept);
+        error = forward_send(&flow->client, data, kept);
         if (error < 0) {
                 client_gone(flow, -error);
                 return false;
@@ -277,6 +132,52 @@ static bool pass_down(struct flow *flow, char *data, size_t len)
         return flow->forward->stage != FORWARD_ANSWERING || pass_body(flow, rest, rest_len);
 }
 
+/* How much of the answer's body may go by unread. */
+static size_t unread(const struct flow *flow)
+{
+        const struct body *b = &flow->forward->down;
+        uint64_t left = b->kind == BODY_LENGTH ? b->left : 0;
+
+        if (flow->forward->stage != FORWARD_ANSWERING)
+                return 0;
+        if (b->kind == BODY_UNTIL_CLOSE && flow->recorder == NULL)
+                left = SIZE_MAX;
+        if (flow->recorder != NULL && recorder_server_left(flow->recorder) < left)
+                left = recorder_server_left(flow->recorder);
+        return left < SIZE_MAX ? (size_t)left : SIZE_MAX;
+}
+
+/* A long body, past those who only look at heads. Returns false if there is no more to do now. */
+static bool splice_down(struct flow *flow, size_t limit, size_t *moved)
+{
+        struct forward *f = flow->forward;
+        size_t before = *moved;
+        enum moved result = move_unread(&flow->server, &flow->client, limit, moved);
+        int error = errno;
+
+        if (f->down.kind == BODY_LENGTH)
+                f->down.left -= *moved - before;
+        if (body_is_done(&f->down) && flow->server.piped == 0)
+                f->stage = FORWARD_ANSWERED;
+        switch (result) {
+        case MOVED:
+                return true;
+        case BLOCKED:
+                break;
+        case IDLE:
+                move_drop_pipe(&flow->server);
+                break;
+        case ENDED:
+        case READ_FAILED:
+                server_ended(flow, result == ENDED ? 0 : error);
+                return flow->state == FLOW_FORWARD;
+        case WRITE_FAILED:
+                client_gone(flow, error);
+                break;
+        }
+        return false;
+}
+
 static void read_down(struct flow *flow)
 {
         struct forward *f = flow->forward;
@@ -297,6 +198,11 @@ static void read_down(struct flow *flow)
                 if (moved >= BUDGET) {
                         loop_defer(flow->relay->loop, &flow->again);
                         return;
+                }
+                if (flow->server.piped > 0 || unread(flow) >= MOVE_UNREAD) {
+                        if (!splice_down(flow, unread(flow), &moved))
+                                return;
+                        continue;
                 }
                 n = recv(flow->server.fd, chunk, sizeof chunk, 0);
                 if (n < 0 && errno == EAGAIN)
@@ -335,6 +241,7 @@ static void next_request(struct flow *flow)
         if (flow->head_len > 0)
                 memmove(flow->head, flow->head + f->used, flow->head_len);
         f->used = 0;
+        move_drop_pipe(&flow->server);
         flow_keep(flow);
 }
 
@@ -399,7 +306,7 @@ void forward_drive(struct flow *flow, uint32_t events)
 {
         if ((events & EPOLLERR) != 0 && client_was_reset(flow))
                 return;
-        send_up(flow);
+        forward_send_up(flow);
         if (flow->state == FLOW_FORWARD)
                 read_down(flow);
         if (flow->state == FLOW_FORWARD)

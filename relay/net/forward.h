@@ -1,10 +1,11 @@
 /* Plain HTTP that is forwarded (RFC 9110 section 7, RFC 9112): one request at a time goes up, its
  * answer comes down, and the connection to the client serves the next, over the same upstream
  * connection while that leads where the request wants to go. Nothing is collected: a body is passed
- * on as it comes, and who does not take it stops the other side. forward_request.c accepts
- * requests, forward.c moves their bytes, forward_answer.c judges the answers' heads. Upstream
- * connections are never shared between clients, so that one that is authenticated (NTLM) stays its
- * client's. */
+ * on as it comes, and who does not take it stops the other side. Upstream connections are never
+ * shared between clients, so that one that is authenticated (NTLM) stays its client's.
+ *
+ * forward_request.c accepts requests, forward_up.c sends their bodies, forward_answer.c judges the
+ * answers' heads, forward.c brings the answers down; forward_head.c and body.c are pure. */
 #ifndef NET_FORWARD_H
 #define NET_FORWARD_H
 
@@ -61,6 +62,12 @@ void forward_idle(struct flow *flow);
 void forward_next_flow(struct flow *flow, const struct flow_end *end);
 
 void forward_free(struct forward *f); /* NULL allowed */
+
+/* forward_up.c: send what there is of the request's body. May end the flow. */
+void forward_send_up(struct flow *flow);
+
+/* Send what the socket takes and queue the rest. Returns 0 or -errno. */
+int forward_send(struct side *side, const char *data, size_t len);
 
 /* forward_answer.c: bytes of answers' heads have come. Returns false if the flow is over or has
  * become a tunnel; else what is behind the final head, if that is there, is in *rest. */

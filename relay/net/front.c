@@ -1,5 +1,6 @@
 /* New clients; see front.h. */
 #include "net/front.h"
+#include "net/control.h"
 #include "net/explicit.h"
 #include "net/listener.h"
 #include "net/process.h"
@@ -133,9 +134,20 @@ static void first_byte(struct flow *flow, unsigned char first)
         socks_drive(flow);
 }
 
+/* A redirected program's connection, whose announcement waits unread: the library sends it before
+ * connect() returns, so before any byte of the program. Reading it now hands the client over. */
+static bool is_announced(struct flow *flow)
+{
+        if (flow->public_listener || flow->relay->unjoined == 0)
+                return false;
+        control_drain(flow->relay);
+        return flow->state != FLOW_HEAD;
+}
+
 void front_drive(struct flow *flow)
 {
         char first = '\n'; /* an end of file is for the one who reads the head to tell */
+        ssize_t n;
 
         if (flow->kind == FLOW_SOCKS) {
                 socks_drive(flow);
@@ -145,13 +157,8 @@ void front_drive(struct flow *flow)
                 explicit_drive(flow);
                 return;
         }
-        if (flow->relay->unjoined > 0 && !flow->public_listener && !flow->again.queued &&
-            !flow->classified) {
-                flow->classified = true; /* give the announcement this turn to come */
-                loop_defer(flow->relay->loop, &flow->again);
-                return;
-        }
-        if (recv(flow->client.fd, &first, 1, MSG_PEEK) < 0 && errno == EAGAIN)
+        n = recv(flow->client.fd, &first, 1, MSG_PEEK);
+        if ((n < 0 && errno == EAGAIN) || (n == 1 && is_announced(flow)))
                 return;
         first_byte(flow, (unsigned char)first);
 }

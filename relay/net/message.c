@@ -3,6 +3,7 @@
 #include "net/held.h"
 #include "net/madeup.h"
 #include "net/names.h"
+#include "net/own.h"
 #include "net/past.h"
 #include "net/process.h"
 #include "net/tapped.h"
@@ -153,10 +154,13 @@ void message_peer(struct relay *relay, const struct wire_join *question,
         struct flow *flow = flow_find(relay, flow_key(&question->local));
 
         memset(verdict, 0, sizeof *verdict);
-        if (flow != NULL && flow->kind == FLOW_REDIRECTED && flow->cookie == question->cookie)
-                flow_verdict(flow, verdict);
-        else
+        if (flow == NULL || flow->kind != FLOW_REDIRECTED || flow->cookie != question->cookie) {
                 past_verdict(relay, question->cookie, verdict);
+                return;
+        }
+        flow_verdict(flow, verdict);
+        if (!own_of_flow(flow, &verdict->local))
+                own_by_route(&flow->address, &verdict->local);
 }
 
 /* The next NUL-terminated string of a packet; NULL at its end. */

@@ -3,9 +3,11 @@ it meets. Each tests/clients/idiom_*.c runs against each origin, both ways, at t
 times within TOLERANCE. TAPLINE_WRITE_TABLE=1 writes the table of docs/connect.md anew."""
 import concurrent.futures
 import difflib
+import functools
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -152,11 +154,21 @@ def matrix(request, make_sandbox, clients_dir):
 NETWORK_PROBLEM = network_problem()
 
 
+@functools.cache
+def _io_uring_problem():
+    """What this kernel says to a program that wants io_uring(7), or None. Containers and sysctls forbid it."""
+    build = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
+    said = subprocess.run([build / "clients" / "idiom_io_uring", "probe"], capture_output=True, text=True, timeout=10)
+    return None if said.stdout == "ok\n" else f"{said.stdout}{said.stderr}".strip()
+
+
 def _skip_reason(idiom, origin):
     if idiom in V6_ONLY and not has_ipv6():
         return "no IPv6 here"
     if origin in NETWORK and NETWORK_PROBLEM:
         return f"no network of its own: {NETWORK_PROBLEM}"
+    if idiom == "io_uring" and _io_uring_problem():
+        return f"no io_uring here: {_io_uring_problem()}"
     return None
 
 
