@@ -54,6 +54,11 @@ def read_message(connection, to_head=False):
     return answer
 
 
+def ask(connection, data, to_head=False):
+    connection.sendall(data)
+    return read_message(connection, to_head)
+
+
 class Request:
     """A request as an origin got it."""
 
