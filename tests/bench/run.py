@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Peer baselines for an interception shim and relay: one harness, all peers in one run.
+"""tapline beside its peers: one harness, all of them in one run. See README.md.
 
   ./run.py check             start every peer and prove that traffic passes through it
   ./run.py tunnel            A: bulk throughput, relay CPU per GiB
@@ -8,11 +8,12 @@
   ./run.py mem               D: memory with idle tunnels
   ./run.py preload           E: cost of a preload library on open()/stat() and on process start
   ./run.py limits            F: physical limits of this machine
+  ./run.py install           G: whole installs from a local index, of bare
   ./run.py all               all of these, in order
   ./run.py report FILE.json  print the tables of an earlier run again
 
 Options: --rounds N, --seconds S (scales every timed run), --only a,b (labels or parts of them),
---quick (one short round), --out FILE.json, -v.
+--quick (one short round), --out FILE.json, --publish FILE.md (the report as a page), -v.
 """
 import argparse
 import json
@@ -24,9 +25,11 @@ import subprocess
 import sys
 import time
 
+import installs
 import peers
+from goals import goals
 from lab import Failed, Lab, cpu_seconds, memory_mib, owner_of, tree, which
-from tables import report
+from tables import Samples, report
 
 GIB = 1 << 30
 
@@ -107,6 +110,12 @@ class Bench:
 
     def wanted(self, label):
         return label == "direct" or not self.args.only or any(x in label for x in self.args.only.split(","))
+
+    def add(self, section, path, case, number, **values):
+        self.results["samples"].append({"section": section, "path": path, "case": case, "round": number, **values})
+
+    def install(self):
+        installs.run(self)
 
     def note(self, section, label, error):
         self.results["failed"].setdefault(section, {})[label] = str(error)
@@ -291,26 +300,43 @@ def machine():
     return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d %H:%M")}
 
 
+PAGE = """# Performance
+
+tapline beside its peers, all in one run on one machine; [tests/bench](../tests/bench/README.md) says what is measured, how each path
+is proved to go through the peer, and how to read the figures. This page is written by `make bench`; do not edit it by hand.
+
+"""
+
+
+def show(results, page):
+    text = goals(Samples(results)) + "\n\n" + report(results).replace("# Bench", "## Run of", 1)
+    print(text)
+    if page:
+        with open(page, "w") as out:
+            out.write(PAGE + re.sub(r"[ \t]+$", "", text.strip(), flags=re.M) + "\n")
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("command", choices=["check", "tunnel", "conn", "tls", "mem", "preload", "limits", "all", "report"])
+    ap.add_argument("command", choices=["check", "tunnel", "conn", "tls", "mem", "preload", "limits", "install", "all", "report"])
     ap.add_argument("file", nargs="?")
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--seconds", type=float, default=1.0)
     ap.add_argument("--only", default="")
     ap.add_argument("--quick", action="store_true")
     ap.add_argument("--out", default="")
+    ap.add_argument("--publish", default="")
     ap.add_argument("-v", "--verbose", action="store_true")
     args = ap.parse_args()
     if args.command == "report":
-        print(report(json.load(open(args.file))))
+        show(json.load(open(args.file)), args.publish)
         return
     if args.quick:
         args.rounds, args.seconds = 1, 0.3
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     bench, began = Bench(args), time.monotonic()
     try:
-        every = ["tunnel", "conn", "tls", "mem", "preload", "limits"]
+        every = ["tunnel", "conn", "tls", "mem", "preload", "limits", "install"]
         for name in every if args.command == "all" else [args.command]:
             getattr(bench, name)()
     finally:
@@ -319,7 +345,7 @@ def main():
         if args.out:
             with open(args.out, "w") as f:
                 json.dump(bench.results, f, indent=1)
-    print(report(bench.results))
+    show(bench.results, args.publish)
 
 
 if __name__ == "__main__":
