@@ -59,6 +59,7 @@ static int fill(struct plan *plan)
                                        .https_upstream = plan->way.https,
                                        .http_upstream = plan->way.http,
                                        .no_proxy = plan->way.no_proxy,
+                                       .via = options_via(&plan->options),
                                        .bypass = plan->way.bypass,
                                        .resolve = (enum relay_resolve)plan->options.resolve_mode,
                                        .logins = plan->logins,

@@ -101,7 +101,8 @@ static void look_at_all(uv_timer_t *timer)
 
         DL_FOREACH (relay->flows, flow)
                 if (flow->kind != FLOW_REDIRECTED &&
-                    (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT))
+                    (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT ||
+                     flow->state == FLOW_FORWARD || flow->kept))
                         look(flow, loop_now_us(relay->loop));
 }
 

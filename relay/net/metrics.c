@@ -144,6 +144,7 @@ static void print_flows(FILE *out, const struct metrics *m, const struct now *no
                 [FLOW_HEAD] = "head",           [FLOW_DIALLING] = "dialling",
                 [FLOW_JOINING] = "joining",     [FLOW_TUNNEL] = "tunnel",
                 [FLOW_INTERCEPT] = "intercept", [FLOW_ANSWER] = "answer",
+                [FLOW_FORWARD] = "forward",
         };
 
         head(out, "tapline_connections_open", "gauge", "Connections that are open, by state.");

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -117,6 +118,24 @@ static uint64_t raise_descriptor_limit(void)
         return limit.rlim_cur;
 }
 
+/* Two relays in a row must not take each other for themselves: a name of its own for each. */
+static void choose_via(struct relay *relay)
+{
+        unsigned random = 0;
+
+        relay->via = relay->options->via;
+        if (relay->via != NULL && relay->via[0] == '\0')
+                relay->via = NULL;
+        if (relay->options->via != NULL)
+                return;
+        relay->via = relay->via_own;
+        if (relay->via_own[0] != '\0')
+                return;
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+                random = (unsigned)uv_hrtime();
+        snprintf(relay->via_own, sizeof relay->via_own, "tapline-%08x", random);
+}
+
 int relay_new(struct relay **out, struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
@@ -128,6 +147,7 @@ int relay_new(struct relay **out, struct relay_options *options)
         relay->options = options;
         options->users++;
         relay->record = options->record;
+        choose_via(relay);
         relay->loop = loop_new();
         relay->processes = process_table_new();
         relay->names = name_table_new();
@@ -222,6 +242,7 @@ static void reload(uv_signal_t *handle, int number)
         }
         relay->metrics.reloads++;
         relay->options = fresh;
+        choose_via(relay);
         fresh->users++;
         relay_options_drop(old);
         limits_watch(relay);

@@ -58,6 +58,7 @@ struct relay_options {
         struct inspector *inspector; /* NULL: nothing is inspected */
         int lifetime_fd;             /* when it reports end of file, drain and stop; -1: none */
         int ready_fd;                /* gets one line when all sockets are open; -1: none */
+        const char *via;             /* our name in Via; NULL: one of our own; "": no Via */
         int drain_ms;                /* open connections get that long when stopping */
         /* SIGHUP: returns new options, of which the sockets are not looked at, or NULL to go on as
          * before. NULL: SIGHUP is not for us. */
@@ -96,6 +97,8 @@ struct relay {
         int64_t noted_room_us, noted_stranger_us, noted_login_us; /* see relay_may_note */
         unsigned unjoined; /* flows told to join that have not yet: see flow_expects_join */
         bool draining;
+        const char *via;  /* borrowed: our name in Via; NULL: no Via */
+        char via_own[32]; /* it, if the user has given none */
 };
 
 /* Open sockets and get ready. Returns 0 and *out (owned), or -errno with a message on standard

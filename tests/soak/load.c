@@ -377,86 +377,6 @@ static int run_clients(void)
         return 0;
 }
 
-struct echo {
-        int fd;
-        size_t len, sent;
-        bool ended;
-        char data[16384];
-};
-
-/* Returns false when the connection is over. */
-static bool echo_some(struct echo *e)
-{
-        for (;;) {
-                while (e->sent < e->len) {
-                        ssize_t n = send(e->fd, e->data + e->sent, e->len - e->sent, MSG_NOSIGNAL);
-
-                        if (n < 0)
-                                return errno == EAGAIN;
-                        e->sent += (size_t)n;
-                }
-                if (e->ended)
-                        return false;
-                e->sent = e->len = 0;
-                ssize_t n = recv(e->fd, e->data, sizeof e->data, 0);
-
-                if (n < 0)
-                        return errno == EAGAIN;
-                e->ended = n == 0;
-                e->len = (size_t)n;
-        }
-}
-
-static void accept_all(int listener)
-{
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
-        int fd, one = 1;
-
-        while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-                struct echo *e = calloc(1, sizeof *e);
-
-                if (e == NULL) {
-                        close(fd);
-                        continue;
-                }
-                e->fd = fd;
-                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-                event.data.ptr = e;
-                epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
-        }
-}
-
-static int run_origin(void)
-{
-        struct sockaddr_in at = {.sin_family = AF_INET};
-        struct epoll_event events[BATCH], event = {.events = EPOLLIN};
-        socklen_t len = sizeof at;
-        int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-        epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (bind(listener, (struct sockaddr *)&at, sizeof at) < 0 || listen(listener, 4096) < 0 ||
-            getsockname(listener, (struct sockaddr *)&at, &len) < 0 ||
-            epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event) < 0)
-                return 1;
-        printf("%u\n", ntohs(at.sin_port));
-        fflush(stdout);
-        for (;;) {
-                int n = epoll_wait(epoll_fd, events, BATCH, -1);
-
-                for (int i = 0; i < n; i++) {
-                        struct echo *e = events[i].data.ptr;
-
-                        if (e == NULL) {
-                                accept_all(listener);
-                        } else if (!echo_some(e)) {
-                                close(e->fd);
-                                free(e);
-                        }
-                }
-        }
-}
-
 static bool set(const char *argument)
 {
         static const struct {
@@ -492,13 +412,11 @@ int main(int argc, char **argv)
 {
         signal(SIGPIPE, SIG_IGN);
         raise_limit();
-        if (argc >= 2 && strcmp(argv[1], "origin") == 0)
-                return run_origin();
-        if (argc < 4 || strcmp(argv[1], "clients") != 0)
+        if (argc < 3)
                 return 2;
-        want.proxy = (uint16_t)atoi(argv[2]);
-        want.target = (uint16_t)atoi(argv[3]);
-        for (int i = 4; i < argc; i++)
+        want.proxy = (uint16_t)atoi(argv[1]);
+        want.target = (uint16_t)atoi(argv[2]);
+        for (int i = 3; i < argc; i++)
                 if (!set(argv[i])) {
                         fprintf(stderr, "load: %s is not understood\n", argv[i]);
                         return 2;
