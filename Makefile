@@ -41,10 +41,11 @@ PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
 SHARED_OBJ  := $(SHARED_SRC:%.c=$B/%.o)
 MAIN_OBJ    := $B/relay/cli/main.o
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+SOAK_BIN    := $B/soak/load $B/soak/origin
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-e2e check-live check-compat check-soak bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -96,6 +97,10 @@ $(CLIENT_BIN): $B/clients/%: tests/clients/%.c $B/flags
 
 clients: $(CLIENT_BIN)
 
+$(SOAK_BIN): $B/soak/%: tests/soak/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -o $@ $<
+
 #: make            build build/tapline and build/libtapline.so
 #: make deps       install the packages for building (Debian, Ubuntu; needs root or sudo)
 deps:
@@ -134,6 +139,10 @@ BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
 bench: all
 	sh contrib/deps.sh install build bench
 	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
+
+#: make check-soak thousands of tunnels at once, slow clients, upstreams that fail, the relay killed under load (SOAK="short=1000000")
+check-soak: all $(SOAK_BIN)
+	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
 
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
 lint:
