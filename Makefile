@@ -44,7 +44,7 @@ UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-counts counts-accept check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -94,6 +94,14 @@ $(CLIENT_BIN): $B/clients/%: tests/clients/%.c $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $< -lpthread
 
+$B/counts/drive_preload: tests/counts/drive_preload.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -o $@ $<
+
+$B/counts/drive_relay: tests/counts/drive_relay.c $B/librelay.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
+
 clients: $(CLIENT_BIN)
 
 #: make            build build/tapline and build/libtapline.so
@@ -110,11 +118,19 @@ try:
 #: make check      install what the tests need, then run them all
 check:
 	sh contrib/deps.sh install build check
-	$(MAKE) all clients check-unit
+	$(MAKE) all clients check-unit check-counts
 	$(MAKE) check-e2e
 
 check-unit: $(UNIT_BIN)
 	@set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+
+# Figures are compared for what `make` builds, not for a build with sanitizers.
+check-counts: all $B/counts/drive_preload $B/counts/drive_relay
+	CC='$(CC)' $(PYTHON) tests/counts/count.py $B
+
+#: make counts-accept  write today's instruction counts of the hot paths into tests/counts/counts.txt
+counts-accept: all $B/counts/drive_preload $B/counts/drive_relay
+	CC='$(CC)' $(PYTHON) tests/counts/count.py $B --accept
 
 check-e2e: all clients
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/gates tests/e2e $(PYTEST_ARGS)
