@@ -23,8 +23,8 @@ enum request_kind { REQUEST_PLAIN, REQUEST_HEAD, REQUEST_CONNECT, REQUEST_UPGRAD
 struct head {
         char *text; /* owned, NULL between heads */
         size_t len, cap;
-        size_t start_len;             /* of target or reason */
-        struct http1_header *headers; /* owned, NULL between heads */
+        size_t start_len;            /* of target or reason */
+        struct http_header *headers; /* owned, NULL between heads */
         size_t count, room;
         bool in_value; /* the last piece belonged to a value */
         bool complete; /* what follows are trailers */
@@ -38,8 +38,8 @@ struct side {
 };
 
 struct http1 {
-        const struct http1_events *events; /* borrowed */
-        void *ctx;                         /* borrowed */
+        const struct http_events *events; /* borrowed */
+        void *ctx;                        /* borrowed */
         struct side client, server;
         unsigned requests;           /* heads seen */
         unsigned responses;          /* final responses that have ended */
@@ -96,7 +96,7 @@ static int head_new_header(struct head *head)
                 return -1;
         if (head->count == head->room) {
                 size_t room = head->room ? head->room * 2 : 16;
-                struct http1_header *headers = realloc(head->headers, room * sizeof *headers);
+                struct http_header *headers = realloc(head->headers, room * sizeof *headers);
                 if (!headers)
                         return -1;
                 head->headers = headers;
@@ -109,10 +109,10 @@ static int head_new_header(struct head *head)
 /* Turn lengths into pointers, without the blanks around values (RFC 9112 section 5.1). */
 static void head_point(struct head *head)
 {
-        const char *at = head->text + head->start_len;
+        const char *at = head->text != NULL ? head->text + head->start_len : NULL;
 
         for (size_t i = 0; i < head->count; i++) {
-                struct http1_header *header = &head->headers[i];
+                struct http_header *header = &head->headers[i];
                 header->name = at;
                 header->value = at += header->name_len;
                 at += header->value_len;
@@ -162,7 +162,7 @@ static int on_value(PARSER *p, const char *data, size_t len)
 }
 
 /* Fill what both kinds of head share. */
-static void head_describe(struct head *head, const PARSER *p, struct http1_head *out)
+static void head_describe(struct head *head, const PARSER *p, struct http_head *out)
 {
         head_point(head);
         memset(out, 0, sizeof *out);
@@ -188,7 +188,7 @@ static int on_request_head(PARSER *p)
 {
         struct side *side = p->data;
         struct http1 *h = side->h;
-        struct http1_head head;
+        struct http_head head;
 
         if (h->requests - h->responses >= PIPELINE_CAP)
                 return -1;
@@ -236,7 +236,7 @@ static bool leaves_http(unsigned status, enum request_kind kind)
 static void report_response(struct side *side, const PARSER *p)
 {
         struct http1 *h = side->h;
-        struct http1_head head;
+        struct http_head head;
 
         head_describe(&side->head, p, &head);
         head.status = p->status_code;
@@ -281,10 +281,18 @@ static int on_response_body(PARSER *p, const char *data, size_t len)
 {
         struct http1 *h = ((struct side *)p->data)->h;
 
-        (void)data;
         h->body_bytes += len;
         h->body_left -= h->body_left < len ? h->body_left : len;
+        if (h->events->body)
+                h->events->body(h->ctx, h->responses, data, len);
         return 0;
+}
+
+static void report_end(struct http1 *h, unsigned index, enum http_how how)
+{
+        struct http_end end = {.how = how, .bytes = h->body_bytes, .answered = true};
+
+        h->events->body_end(h->ctx, index, &end);
 }
 
 /* The client asked to leave HTTP and the server said no: its next bytes are a request again. */
@@ -306,7 +314,7 @@ static int on_response_end(PARSER *p)
                 return 0;
         h->body_open = false;
         h->body_left = 0;
-        h->events->body_end(h->ctx, h->responses++, h->body_bytes, true);
+        report_end(h, h->responses++, HTTP_COMPLETE);
         if (h->responses > h->requests)
                 h->requests = h->responses; /* keep the pairing of what follows */
         if (h->awaiting && h->responses == h->requests)
@@ -333,7 +341,7 @@ static const SETTINGS response_settings = {
         .on_message_complete = on_response_end,
 };
 
-struct http1 *http1_new(const struct http1_events *events, void *ctx)
+struct http1 *http1_new(const struct http_events *events, void *ctx)
 {
         struct http1 *h = calloc(1, sizeof *h);
 
@@ -394,7 +402,7 @@ void http1_server(struct http1 *h, const char *data, size_t len)
 
 uint64_t http1_server_left(const struct http1 *h)
 {
-        return h->server.dead || !h->body_open ? 0 : h->body_left;
+        return h->server.dead || !h->body_open || h->events->body ? 0 : h->body_left;
 }
 
 /* The parser counts a body's bytes without reading them. */
@@ -424,7 +432,7 @@ void http1_finish(struct http1 *h)
 {
         if (h->body_open) {
                 h->body_open = false;
-                h->events->body_end(h->ctx, h->responses, h->body_bytes, false);
+                report_end(h, h->responses, HTTP_CUT);
         }
         silence(h);
 }

@@ -164,8 +164,9 @@ static void attach_recorder(struct flow *flow, const char *scheme)
 
 static bool begins_http(const char *data, size_t len)
 {
-        static const char *const methods[] = {"GET ",    "HEAD ",  "POST ",    "PUT ",
-                                              "DELETE ", "PATCH ", "OPTIONS ", "CONNECT "};
+        static const char *const methods[] = {"GET ",     "HEAD ",    "POST ",
+                                              "PUT ",     "DELETE ",  "PATCH ",
+                                              "OPTIONS ", "CONNECT ", "PRI * HTTP/2.0"};
 
         for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
                 if (len >= strlen(methods[i]) && memcmp(data, methods[i], strlen(methods[i])) == 0)

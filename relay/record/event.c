@@ -21,6 +21,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
         [EVENT_HTTP_REQUEST] = "http.request",
         [EVENT_HTTP_RESPONSE] = "http.response",
         [EVENT_HTTP_BODY] = "http.body",
+        [EVENT_HTTP_GOAWAY] = "http.goaway",
         [EVENT_FLOW_CLOSE] = "flow.close",
         [EVENT_FILE_FAILURE] = "file.failure",
         [EVENT_RELAY_NOTE] = "relay.note",

@@ -30,6 +30,7 @@ enum event_kind {
         EVENT_HTTP_REQUEST,
         EVENT_HTTP_RESPONSE,
         EVENT_HTTP_BODY,
+        EVENT_HTTP_GOAWAY,
         EVENT_FLOW_CLOSE,
         EVENT_FILE_FAILURE,
         EVENT_RELAY_NOTE,

@@ -26,7 +26,7 @@ __attribute__((format(printf, 2, 3))) static void tell(struct story *s, const ch
         assert_true(s->len < sizeof s->text);
 }
 
-static void tell_headers(struct story *s, const struct http1_head *head)
+static void tell_headers(struct story *s, const struct http_head *head)
 {
         for (size_t i = 0; i < head->header_count; i++)
                 tell(s, " %.*s=[%.*s]", (int)head->headers[i].name_len, head->headers[i].name,
@@ -34,26 +34,28 @@ static void tell_headers(struct story *s, const struct http1_head *head)
         tell(s, "\n");
 }
 
-static void on_request(void *ctx, unsigned index, const struct http1_head *head)
+static void on_request(void *ctx, unsigned index, const struct http_head *head)
 {
         tell(ctx, "Q%u %s %.*s %u.%u", index, head->method, (int)head->target_len, head->target,
              head->major, head->minor);
         tell_headers(ctx, head);
 }
 
-static void on_response(void *ctx, unsigned index, const struct http1_head *head)
+static void on_response(void *ctx, unsigned index, const struct http_head *head)
 {
         tell(ctx, "R%u %u '%.*s' %d", index, head->status, (int)head->reason_len, head->reason,
              (int)head->content_length);
         tell_headers(ctx, head);
 }
 
-static void on_body_end(void *ctx, unsigned index, uint64_t bytes, bool complete)
+static void on_body_end(void *ctx, unsigned index, const struct http_end *end)
 {
-        tell(ctx, "B%u %u%s\n", index, (unsigned)bytes, complete ? "" : " cut");
+        tell(ctx, "B%u %u%s\n", index, (unsigned)end->bytes,
+             end->how == HTTP_COMPLETE ? "" : " cut");
 }
 
-static const struct http1_events events = {on_request, on_response, on_body_end};
+static const struct http_events events = {
+        .request = on_request, .response = on_response, .body_end = on_body_end};
 
 /* '>' the client says, '<' the server says, '.' the server's stream ends, '!' all is over. */
 struct turn {
