@@ -163,6 +163,10 @@ void explicit_drive(struct flow *flow)
 {
         if (flow->kept && !resume(flow))
                 return;
+        if (flow->unread) {
+                flow->unread = false;
+                parse_head(flow);
+        }
         while (flow->state == FLOW_HEAD) {
                 ssize_t n;
 
@@ -178,6 +182,7 @@ void explicit_drive(struct flow *flow)
                         client_ended(flow, n < 0 ? errno : 0);
                         return;
                 }
+                side_was_read(&flow->client, n, flow->head_cap - flow->head_len);
                 if (flow->kept && flow->head_len == 0)
                         flow_limit(flow, (uint64_t)flow->options->limits.head_ms);
                 flow->head_len += (size_t)n;

@@ -50,6 +50,10 @@ static void side_ready(struct watch *w, uint32_t events)
 
         if ((events & (EPOLLRDHUP | EPOLLERR)) == EPOLLRDHUP)
                 side->fin_seen = true;
+        if ((events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+                side->readable = side->ending = true;
+        else if ((events & EPOLLIN) != 0)
+                side->readable = true;
         tunnel_drive(side->flow, events);
 }
 
@@ -130,11 +134,6 @@ void flow_expect_join(struct flow *flow, bool expects)
         flow->relay->unjoined += expects ? 1 : -1u;
 }
 
-static void timer_freed(uv_handle_t *handle)
-{
-        free(handle);
-}
-
 static void dialled(void *ctx, struct dial_result *result);
 
 /* The client is told what dial.c would have said if it had been that quick to give up. */
@@ -171,18 +170,17 @@ static void limit_reached(uv_timer_t *timer)
 void flow_limit(struct flow *flow, uint64_t ms)
 {
         if (flow->timer == NULL && ms != 0) {
-                flow->timer = calloc(1, sizeof *flow->timer);
+                flow->timer = loop_timer_take(flow->relay->loop);
                 if (flow->timer == NULL)
                         return;
-                uv_timer_init(loop_uv(flow->relay->loop), flow->timer);
                 flow->timer->data = flow;
         }
         if (ms != 0) {
                 uv_timer_start(flow->timer, limit_reached, ms, 0);
-        } else if (flow->timer != NULL) {
-                uv_close((uv_handle_t *)flow->timer, timer_freed);
-                flow->timer = NULL;
+                return;
         }
+        loop_timer_give(flow->relay->loop, flow->timer);
+        flow->timer = NULL;
 }
 
 static void side_watch(struct side *side)
@@ -277,7 +275,8 @@ static void dialled(void *ctx, struct dial_result *result)
         metrics_dialled(flow, result);
         if (result->stage == DIAL_DONE) {
                 flow->server.fd = result->fd;
-                side_set_options(flow->relay, result->fd);
+                flow->probed = false;
+                side_reset_if_killed(result->fd); /* the probes can wait: see limits.c */
                 if (flow->kind != FLOW_REDIRECTED && !flow->passing)
                         front_established(flow);
                 side_queue(&flow->client, result->after, result->after_len);
@@ -382,10 +381,7 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
 static void side_close(struct side *side)
 {
         move_drop_pipe(side);
-        loop_remove(side->flow->relay->loop, &side->watch);
-        if (side->fd >= 0)
-                close(side->fd);
-        side->fd = -1;
+        side_close_fd(side);
         free(side->out);
         side->out = NULL;
         side->out_len = side->out_sent = 0;

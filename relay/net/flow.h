@@ -35,6 +35,10 @@ struct side {
         bool eof;          /* it will send no more */
         bool shut;         /* we have told it that we send no more */
         bool fin_seen;     /* its FIN has come, read or not: a reset after it cuts nothing off */
+        bool readable;     /* there may be something to read; see side_was_read */
+        bool ending;       /* an end, an error or urgent data: only reading tells what is there */
+        bool bulk;         /* much comes at a time */
+        bool reset;        /* close it with a reset */
         int error;         /* it was reset: what reading to the end comes to */
         bool unwanted;     /* the other side has ended and takes no more: read and drop */
         uint64_t received; /* bytes read from it */
@@ -92,10 +96,11 @@ struct flow {
         bool unread;             /* head holds bytes that nobody has looked at */
         bool may_keep;           /* a refused CONNECT's client may ask again */
         struct deferred again;   /* more to do without waiting for an event */
-        uv_timer_t *timer;       /* owned; closes itself */
+        uv_timer_t *timer;       /* owned; from the loop's spares */
         int64_t started_us, quiet_since_us; /* see limits.c */
         uint64_t progress;
         unsigned undelivered;
+        bool probed;
         const char *first; /* static: the side that ended first, once one has */
 };
 
@@ -163,8 +168,19 @@ struct event_who flow_who(const struct flow *flow);
 /* Time limit in milliseconds for the present state; 0 takes it away. */
 void flow_limit(struct flow *flow, uint64_t ms);
 
-/* What accepted sockets get from their listener: no delay, and probes. */
+/* Fewer bytes came than were asked for, or none: there is no more until the next event (epoll(7),
+ * question 9), unless the side is ending. */
+void side_was_read(struct side *side, ssize_t n, size_t asked);
+
+/* Close its descriptor, in order or (side_abort) with a reset. */
+void side_close_fd(struct side *side);
+
+/* What accepted sockets get from their listener: no delay, probes, and a reset as their end, which
+ * side_close_fd takes back: the kernel closes the descriptors of a relay that was killed, and its
+ * FIN would make what was cut off look complete. */
 void side_set_options(const struct relay *relay, int fd);
+void side_reset_if_killed(int fd);
+void side_set_probes(const struct relay *relay, int fd);
 
 /* Give a side bytes to be written before anything else (copied, appended). Returns 0 or -ENOMEM. */
 int side_queue(struct side *side, const char *data, size_t len);

@@ -1,5 +1,6 @@
 /* Limits on numbers and quiet; see limits.h. Quiet tunnels are found by a look at all of them now
- * and then, not by a timer each: bytes that move cost nothing for it. */
+ * and then, not by a timer each: bytes that move cost nothing for it. The server's side gets its
+ * TCP keepalive then too, so that short connections do not pay for it. */
 #include "net/limits.h"
 #include "net/flow.h"
 #include "net/pipe.h"
@@ -99,11 +100,16 @@ static void look_at_all(uv_timer_t *timer)
         struct relay *relay = timer->data;
         struct flow *flow;
 
-        DL_FOREACH (relay->flows, flow)
+        DL_FOREACH (relay->flows, flow) {
+                if (!flow->probed && flow->server.fd >= 0) {
+                        flow->probed = true;
+                        side_set_probes(relay, flow->server.fd);
+                }
                 if (flow->kind != FLOW_REDIRECTED &&
                     (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT ||
                      flow->state == FLOW_FORWARD || flow->kept))
                         look(flow, loop_now_us(relay->loop));
+        }
 }
 
 static int shorter(int a, int b)
@@ -122,7 +128,7 @@ void limits_watch(struct relay *relay)
         }
         uv_timer_stop(&relay->look);
         if (limits->idle_ms == 0 && limits->linger_ms == 0)
-                return;
+                ms = LOOK_MAX_MS;
         ms = ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms;
         uv_timer_start(&relay->look, look_at_all, (uint64_t)ms, (uint64_t)ms);
 }

@@ -27,7 +27,8 @@ struct listener {
         struct listener *next;
         bool is_public, is_unix, paused;
         uint16_t port;
-        char *path; /* owned or NULL: unlinked at the end */
+        char *path;    /* owned or NULL: unlinked at the end */
+        uint64_t turn; /* in which there last was somebody */
 };
 
 /* Close with a reset: there is nothing to say to this one. */
@@ -115,8 +116,12 @@ static void ready(struct watch *w, uint32_t events)
 {
         struct listener *l = (struct listener *)((char *)w - offsetof(struct listener, watch));
 
+        /* Who comes alone needs no second look: level triggered, that comes by itself. */
+        int batch = l->relay->turns - l->turn <= 1 ? ACCEPT_BATCH : 1;
+
         (void)events;
-        for (int i = 0; i < ACCEPT_BATCH; i++) {
+        l->turn = l->relay->turns;
+        for (int i = 0; i < batch; i++) {
                 struct sockaddr_storage from;
                 socklen_t len = sizeof from;
                 int fd;

@@ -71,15 +71,20 @@ static enum moved move_copied(struct side *from, struct side *to, size_t limit, 
                               size_t *moved)
 {
         static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
+        size_t asked = limit < sizeof chunk ? limit : sizeof chunk;
         ssize_t n, sent;
 
         if (from->eof)
                 return ENDED;
-        n = recv(from->fd, chunk, limit < sizeof chunk ? limit : sizeof chunk, 0);
+        n = recv(from->fd, chunk, asked, 0);
+        if (n < 0 && errno == EAGAIN)
+                from->readable = false;
         if (n < 0)
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
                 return ENDED;
+        side_was_read(from, n, asked);
+        from->bulk = (size_t)n == sizeof chunk;
         from->received += (size_t)n;
         *moved += (size_t)n;
         if (show)
@@ -111,6 +116,10 @@ enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t 
         limit = limit < from->pipe->cap ? limit : from->pipe->cap;
         n = splice(from->fd, NULL, from->pipe->write_end, NULL, limit,
                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n < 0 && errno == EAGAIN) {
+                from->readable = false;
+                from->bulk = *moved > CHUNK;
+        }
         if (n < 0)
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
@@ -122,13 +131,17 @@ enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t 
         return spliced_out(from, to);
 }
 
-/* Only heads have to be seen: the long body of an observed answer goes the way of what nobody looks
+/* A little at a time is copied: that takes two system calls, and no pipe. Much is spliced.
+ *
+ * Only heads have to be seen: the long body of an observed answer goes the way of what nobody looks
  * at. What is in the pipe goes first. */
 enum moved move_some(struct side *from, struct side *to, size_t *moved)
 {
         struct recorder *recorder = from->flow->recorder;
         uint64_t left;
 
+        if (recorder == NULL && !from->bulk && from->piped == 0)
+                return move_copied(from, to, SIZE_MAX, false, moved);
         if (recorder == NULL)
                 return move_unread(from, to, SIZE_MAX, moved);
         left = side_is_client(from) ? 0 : recorder_server_left(recorder);

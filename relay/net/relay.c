@@ -174,6 +174,7 @@ static void turn(void *ctx)
 {
         struct relay *relay = ctx;
 
+        relay->turns++;
         flow_sweep(relay);
         control_sweep(relay);
         admin_sweep(relay);

@@ -91,6 +91,7 @@ struct relay {
         struct metrics metrics;
         uint64_t next_flow, next_request;
         unsigned flow_count;
+        uint64_t turns; /* of the loop */
         uint64_t fd_limit;
         bool paused;                                              /* some listeners wait for room */
         uv_timer_t look, retry;                                   /* data NULL: not in use yet */

@@ -155,6 +155,10 @@ void socks_drive(struct flow *flow)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
                 return;
         }
+        if (flow->unread) {
+                flow->unread = false;
+                parse(flow);
+        }
         while (flow->state == FLOW_HEAD) {
                 ssize_t n = recv(flow->client.fd, flow->head + flow->head_len,
                                  ROOM - flow->head_len, 0);
@@ -168,6 +172,7 @@ void socks_drive(struct flow *flow)
                                                       n < 0 ? errno : 0});
                         return;
                 }
+                side_was_read(&flow->client, n, ROOM - flow->head_len);
                 flow->head_len += (size_t)n;
                 parse(flow);
         }

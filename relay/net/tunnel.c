@@ -34,6 +34,13 @@ static void end_flow(struct side *from, enum moved why, int error)
         flow_abort(flow, &end);
 }
 
+/* The ends of both directions are known and everything is written. */
+static bool is_over(const struct flow *flow)
+{
+        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 &&
+               flow->server.out_len == 0 && flow->client.piped == 0 && flow->server.piped == 0;
+}
+
 /* Pass the end of one direction on: a half-close stays a half-close. */
 static void pass_end(struct side *from, struct side *to)
 {
@@ -42,7 +49,7 @@ static void pass_end(struct side *from, struct side *to)
         if (from->flow->first == NULL)
                 from->flow->first = side_is_client(from) ? "client" : "server";
         from->eof = true;
-        if (!to->shut)
+        if (!to->shut && !is_over(from->flow)) /* else its close() says the same */
                 shutdown(to->fd, SHUT_WR);
         to->shut = true;
         move_drop_pipe(from);
@@ -129,7 +136,7 @@ static bool pump(struct side *from, struct side *to)
                         loop_defer(flow->relay->loop, &flow->again);
                         return true;
                 }
-                result = move_some(from, to, &moved);
+                result = from->readable || from->piped > 0 ? move_some(from, to, &moved) : IDLE;
         }
         if (result == WRITE_FAILED && refuse_more(from, to))
                 result = BLOCKED;
@@ -232,11 +239,15 @@ static bool classify(struct flow *flow)
         const char *data = flow->server.out;
         size_t len = flow->server.out_len;
 
+        if (data == NULL && !flow->client.readable)
+                return false;
         if (data == NULL) {
                 ssize_t n = recv(flow->client.fd, peeked, sizeof peeked, MSG_PEEK);
 
-                if (n < 0 && errno == EAGAIN)
+                if (n < 0 && errno == EAGAIN) {
+                        flow->client.readable = false;
                         return false;
+                }
                 data = peeked;
                 len = n > 0 ? (size_t)n : 0;
         }
@@ -258,10 +269,9 @@ static void pass_through(struct flow *flow)
         size_t len;
         const char *hello = intercept_hello(flow->intercept, &len);
 
-        loop_remove(flow->relay->loop, &flow->server.watch);
-        close(flow->server.fd);
-        flow->server.fd = -1;
+        side_close_fd(&flow->server);
         flow->server.received = 0;
+        flow->client.readable = true;
         if (side_queue(&flow->server, hello, len) < 0) {
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
                 return;
@@ -298,13 +308,6 @@ static void drive_intercept(struct flow *flow)
         }
 }
 
-/* The ends of both directions are known and everything is written. */
-static bool is_over(const struct flow *flow)
-{
-        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 &&
-               flow->server.out_len == 0 && flow->client.piped == 0 && flow->server.piped == 0;
-}
-
 /* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only
  * in the events. The kernel calls it EPIPE if the FIN came first, be it a moment before. What was
  * received before the reset is still there, and belongs to the other side. */
@@ -326,6 +329,7 @@ static bool died(struct flow *flow, uint32_t events)
                 if (refuse_more(sides[1 - i], sides[i]))
                         continue;
                 sides[i]->error = error;
+                sides[i]->readable = sides[i]->ending = true;
                 if (!flow->classified || pump(sides[i], sides[1 - i]))
                         end_flow(sides[i], READ_FAILED, error);
                 return true;
