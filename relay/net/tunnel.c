@@ -4,6 +4,7 @@
 #include "net/explicit.h"
 #include "net/pipe.h"
 #include "net/process.h"
+#include "net/trusted.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -305,6 +306,9 @@ static void start_intercept(struct flow *flow)
                                         .origin = &origin,
                                         .name = flow->name,
                                         .address = literal,
+                                        .roots = trusted_roots,
+                                        .roots_pending = trusted_pending,
+                                        .roots_ctx = flow,
                                         .client_fd = flow->client.fd,
                                         .origin_fd = flow->server.fd,
                                         .early = flow->server.out,
