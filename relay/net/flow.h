@@ -1,9 +1,12 @@
 /* One connection through the relay: two sides, a state, and how it ended. Owns both descriptors and
- * everything that hangs on them. tunnel.c moves the bytes, explicit.c reads heads, control.c brings
- * announcements; flow.c owns life, events in the record, and death.
+ * everything that hangs on them. tunnel.c moves the bytes, front.c meets new clients, control.c
+ * brings announcements; flow.c owns life, events in the record, and death.
  *
  *   redirected:  DIALLING -> JOINING -> TUNNEL | INTERCEPT -> CLOSED
- *   explicit:    HEAD -> DIALLING -> TUNNEL | INTERCEPT | ANSWER -> CLOSED */
+ *   explicit:    HEAD -> DIALLING -> TUNNEL | INTERCEPT | ANSWER -> CLOSED
+ *   plain HTTP:  HEAD -> DIALLING -> FORWARD -> HEAD ... -> CLOSED
+ *
+ * A client's connection that goes on after its upstream has ended goes on in a new flow. */
 #ifndef NET_FLOW_H
 #define NET_FLOW_H
 
@@ -18,11 +21,12 @@ enum flow_state {
         FLOW_JOINING,   /* the upstream is there, the program's descriptor is not */
         FLOW_TUNNEL,    /* bytes pass */
         FLOW_INTERCEPT, /* bytes pass through TLS on both sides */
+        FLOW_FORWARD,   /* a plain HTTP request goes up, its answer comes down */
         FLOW_ANSWER,    /* a last answer is being written to the client */
         FLOW_CLOSED,    /* to be freed at the end of the turn */
 };
 
-enum flow_kind { FLOW_REDIRECTED, FLOW_CONNECT, FLOW_HTTP };
+enum flow_kind { FLOW_REDIRECTED, FLOW_CONNECT, FLOW_HTTP, FLOW_SOCKS };
 
 struct side {
         struct watch watch; /* its fd is this side's; registered while the state needs it */
@@ -78,11 +82,15 @@ struct flow {
         bool passing;                   /* dialled afresh after INTERCEPT_PASS: hands off */
         struct recorder *recorder;      /* owned; NULL: not observed */
         struct intercept *intercept;    /* owned */
-        char *head;                     /* owned: request head being read */
+        char *head;                     /* owned: request being read */
         size_t head_len, head_cap;
-        uint64_t body_left;    /* of a forwarded request; UINT64_MAX: not limited */
-        struct deferred again; /* more to do without waiting for an event */
-        uv_timer_t *timer;     /* owned; closes itself */
+        unsigned char socks_version, socks_step;
+        struct forward *forward; /* owned; NULL: no plain HTTP */
+        bool kept;               /* the client's connection has served a request before */
+        bool unread;             /* head holds bytes that nobody has looked at */
+        bool may_keep;           /* a refused CONNECT's client may ask again */
+        struct deferred again;   /* more to do without waiting for an event */
+        uv_timer_t *timer;       /* owned; closes itself */
         int64_t started_us;
         const char *first; /* static: the side that ended first, once one has */
 };
@@ -113,6 +121,13 @@ void flow_joined(struct flow *flow);
 /* Take the client's descriptor out of a flow that has consumed nothing, and end it without a trace.
  * Returns the descriptor, now the caller's. */
 int flow_give_up_client(struct flow *flow);
+
+/* The client may ask for more: wait for its next request. What head holds belongs to that. */
+void flow_keep(struct flow *flow);
+
+/* End flow, but not its client's connection, which goes on in a new flow (returned, borrowed) with
+ * what head holds. NULL when out of memory: nothing has happened. */
+struct flow *flow_hand_over(struct flow *flow, const struct flow_end *end);
 
 /* Enter or leave the count of flows that the program is about to join. */
 void flow_expect_join(struct flow *flow, bool expects);
