@@ -109,6 +109,7 @@ def test_its_system_calls_exist_on_every_architecture():
     generic = pathlib.Path("/usr/include/asm-generic/unistd.h").read_text()
     known = set(re.findall(r"#define __NR_(\w+)", generic))
     sources = "".join(path.read_text() for path in sorted((ROOT / "preload").glob("*.[ch]")))
+    sources = re.sub(r"#if defined\(__x86_64__\)\n.*?\n#e(lse|lif|ndif)", "", sources, flags=re.S)
     used = set(re.findall(r"\bSYS_([a-z]\w+)", sources))
     assert len(used) > 20 and "openat" in known
     assert used - known == set()
