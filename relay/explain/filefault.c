@@ -12,6 +12,7 @@ struct place {
         const struct tool_root *root;
         size_t root_len; /* of the path; 0: no cache */
         bool harmless;
+        bool in_home, in_temp; /* where it is no cache */
 };
 
 /* Calls that need no new inode: on ENOSPC they speak of blocks. */
@@ -31,7 +32,13 @@ static const char *const no_inode_count[] = {"btrfs", "vfat", "msdos", "exfat", 
  */
 static const char *const read_errnos[] = {"EACCES", "EPERM",  "EIO",
                                           "ELOOP",  "ESTALE", "ENAMETOOLONG"};
-static const char *const write_errnos[] = {"EIO", "ELOOP", "ESTALE", "ENAMETOOLONG", "ENOLCK"};
+static const char *const write_errnos[] = {"EIO", "ELOOP", "ESTALE", "ENAMETOOLONG"};
+
+/* The kernel's refusals, as distinct from faults: of the directory or of the file system. */
+static const char *const refusal_errnos[] = {"EACCES", "EPERM", "EROFS"};
+
+/* With these a file system says that it has no locks; 524 is the kernel's own, of NFS and FUSE. */
+static const char *const no_lock_errnos[] = {"ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "E524"};
 
 #define IN_LIST(event, key, list) in_list(event, key, list, sizeof(list) / sizeof((list)[0]))
 
@@ -62,6 +69,7 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
                              const char *path)
 {
         struct place place = {0};
+
         if (path == NULL || path[0] != '/')
                 return place;
         place.root = tools_root_of(&facts->tools, fault->tool, path);
@@ -70,6 +78,8 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
                 place.harmless = tools_is_harmless(place.root, path);
                 return place;
         }
+        place.in_home = tools_is_in_home(&facts->tools, path);
+        place.in_temp = tools_is_temporary(&facts->tools, path);
         if (IN_LIST(fault->event, "call", making_calls))
                 place.root = tools_root_below(&facts->tools, fault->tool, path);
         place.root_len = place.root != NULL    ? strlen(path)
@@ -99,8 +109,9 @@ static bool is_of_other_user(const json_t *event, const struct place *place, con
 
 static enum finding_code space_code(const json_t *event)
 {
-        if (event_field_is(event, "errno", "EDQUOT") || IN_LIST(event, "call", data_calls) ||
-            IN_LIST(event, "fstype", no_inode_count))
+        if (event_field_is(event, "errno", "EDQUOT"))
+                return FINDING_QUOTA_EXCEEDED;
+        if (IN_LIST(event, "call", data_calls) || IN_LIST(event, "fstype", no_inode_count))
                 return FINDING_DISK_FULL;
         if (event_get_int(event, "free_inodes", -1) == 0 &&
             event_get_int(event, "free_bytes", 0) >= BLOCK_BYTES)
@@ -108,20 +119,63 @@ static enum finding_code space_code(const json_t *event)
         return FINDING_DISK_FULL;
 }
 
-/* FINDING_CODE_COUNT: no finding. */
-static enum finding_code code_of(const json_t *event, const struct place *place, const char *path)
+/* What is wrong wherever it happens. */
+static enum finding_code code_anywhere(const struct file_fault *fault, const struct place *place)
 {
-        bool read = event_field_is(event, "intent", "read");
+        const json_t *event = fault->event;
+        bool ours = fault->tool != NULL || place->root_len > 0;
 
         if (is_space(event))
                 return space_code(event);
-        if (place->root_len == 0)
+        if (event_field_is(event, "errno", "EMFILE") || event_field_is(event, "errno", "ENFILE"))
+                return FINDING_TOO_MANY_OPEN_FILES;
+        if (ours && event_field_is(event, "errno", "EXDEV"))
+                return FINDING_CROSS_DEVICE_RENAME;
+        if (ours && event_field_is(event, "intent", "lock") &&
+            IN_LIST(event, "errno", no_lock_errnos))
+                return FINDING_LOCKS_UNSUPPORTED;
+        if (event_field_is(event, "intent", "execute") && event_get_bool(event, "noexec", false))
+                return FINDING_NOEXEC;
+        return FINDING_CODE_COUNT;
+}
+
+/* The home directory itself is what is wrong: it is not there (what exists lies above it), or it is
+ * what refuses. */
+static enum finding_code code_of_home(const struct facts *facts, const json_t *event,
+                                      const char *path)
+{
+        const char *home = facts->tools.home, *ancestor = event_get_str(event, "ancestor");
+        bool absent = event_field_is(event, "errno", "ENOENT");
+
+        if (home == NULL || ancestor == NULL || event_field_is(event, "intent", "read") ||
+            !(absent || IN_LIST(event, "errno", refusal_errnos)))
                 return FINDING_CODE_COUNT;
+        if (text_is_below(home, ancestor) && strcmp(home, ancestor) != 0 &&
+            (text_is_below(path, home) || text_is_below(home, path)))
+                return FINDING_HOME_MISSING;
+        if (!absent && !event_field_is(event, "errno", "EROFS") && strcmp(at_of(event), home) == 0)
+                return FINDING_HOME_NOT_WRITABLE;
+        return FINDING_CODE_COUNT;
+}
+
+static enum finding_code code_of_temp(const json_t *event)
+{
+        bool fits = IN_LIST(event, "errno", refusal_errnos) ||
+                    event_field_is(event, "errno", "ENOENT") ||
+                    event_field_is(event, "errno", "ENOTDIR");
+
+        return fits && event_field_is(event, "intent", "write") ? FINDING_TEMP_NOT_WRITABLE
+                                                                : FINDING_CODE_COUNT;
+}
+
+static enum finding_code code_of_cache(const json_t *event, const struct place *place,
+                                       const char *path)
+{
         if (event_field_is(event, "errno", "EROFS"))
                 return FINDING_READ_ONLY_FILESYSTEM;
         if (event_field_is(event, "errno", "ENOTDIR"))
                 return FINDING_PATH_COMPONENT_NOT_A_DIRECTORY;
-        if (read)
+        if (event_field_is(event, "intent", "read"))
                 return IN_LIST(event, "errno", read_errnos) ? FINDING_CACHE_NOT_READABLE
                                                             : FINDING_CODE_COUNT;
         if (event_field_is(event, "errno", "EACCES") || event_field_is(event, "errno", "EPERM"))
@@ -129,6 +183,21 @@ static enum finding_code code_of(const json_t *event, const struct place *place,
                                                             : FINDING_CACHE_NOT_WRITABLE;
         return IN_LIST(event, "errno", write_errnos) ? FINDING_CACHE_NOT_WRITABLE
                                                      : FINDING_CODE_COUNT;
+}
+
+/* FINDING_CODE_COUNT: no finding. */
+static enum finding_code code_of(const struct facts *facts, const struct file_fault *fault,
+                                 const struct place *place, const char *path)
+{
+        enum finding_code code = code_anywhere(fault, place);
+
+        if (code == FINDING_CODE_COUNT && (place->root_len > 0 || place->in_home))
+                code = code_of_home(facts, fault->event, path);
+        if (code != FINDING_CODE_COUNT)
+                return code;
+        if (place->root_len > 0)
+                return code_of_cache(fault->event, place, path);
+        return place->in_temp ? code_of_temp(fault->event) : FINDING_CODE_COUNT;
 }
 
 /* /dev/full and the like; a full /dev/shm is real. */
@@ -193,6 +262,7 @@ static void add_fault(struct filefault *group, const struct file_fault *fault,
         if (place->root != NULL && place->root->tool == group->tool)
                 add_cache(group, place->root->cache);
         group->count += 1 + (size_t)(folded > 0 ? folded : 0);
+        group->last = fault->event;
         group->needed = group->needed || needed;
         group->unconnected = group->unconnected || p == NULL || p->connects == 0;
         group->tried_first = group->tried_first &&
@@ -201,8 +271,22 @@ static void add_fault(struct filefault *group, const struct file_fault *fault,
 
 static bool is_of_filesystem(enum finding_code code)
 {
-        return code == FINDING_READ_ONLY_FILESYSTEM || code == FINDING_DISK_FULL ||
-               code == FINDING_INODES_EXHAUSTED;
+        return (FINDING_BIT(code) &
+                (FINDING_BIT(FINDING_READ_ONLY_FILESYSTEM) | FINDING_BIT(FINDING_DISK_FULL) |
+                 FINDING_BIT(FINDING_INODES_EXHAUSTED) | FINDING_BIT(FINDING_QUOTA_EXCEEDED) |
+                 FINDING_BIT(FINDING_LOCKS_UNSUPPORTED) | FINDING_BIT(FINDING_NOEXEC) |
+                 FINDING_BIT(FINDING_CROSS_DEVICE_RENAME))) != 0;
+}
+
+/* Can the tool not do without? Outside of caches nobody knows. */
+static bool is_needed(const json_t *event, enum finding_code code, const struct place *place)
+{
+        if (is_space(event) || code == FINDING_NOEXEC || code == FINDING_LOCKS_UNSUPPORTED)
+                return true;
+        if (code == FINDING_TOO_MANY_OPEN_FILES || code == FINDING_CROSS_DEVICE_RENAME)
+                return false;
+        return place->root_len > 0 && !place->harmless &&
+               !(place->root != NULL && place->root->cache->optional);
 }
 
 static void take(const struct facts *facts, const struct file_fault *fault, struct filefaults *out)
@@ -222,16 +306,14 @@ static void take(const struct facts *facts, const struct file_fault *fault, stru
                 path = event_get_str(fault->event, "path2");
                 place = second;
         }
-        code = code_of(fault->event, &place, path);
+        code = code_of(facts, fault, &place, path);
         if (code == FINDING_CODE_COUNT)
                 return;
         tool = place.root != NULL ? place.root->tool : fault->tool;
         group = group_of(out, code, tool,
                          is_of_filesystem(code) ? (mount != NULL ? mount : "/") : NULL);
         if (group != NULL)
-                add_fault(group, fault, &place,
-                          is_space(fault->event) ||
-                                  !(place.harmless || (place.root && place.root->cache->optional)));
+                add_fault(group, fault, &place, is_needed(fault->event, code, &place));
 }
 
 void filefault_gather(const struct facts *facts, struct filefaults *out)

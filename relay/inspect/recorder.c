@@ -33,6 +33,7 @@ struct recorder {
         struct recorder_origin origin; /* exe, scheme, host, source owned */
         struct http1 *http;            /* owned */
         struct pending *pending;       /* owned, oldest first */
+        int64_t server_us;             /* when bytes of the server came last */
         const char *reason; /* why open bodies are incomplete; borrowed while finishing */
 };
 
@@ -215,8 +216,10 @@ static void on_body_end(void *ctx, unsigned index, uint64_t bytes, bool complete
                 event_int(&e, "status", p->status);
                 event_int(&e, "bytes", (int64_t)bytes);
                 event_bool(&e, "complete", complete);
-                if (!complete)
+                if (!complete) {
                         event_str(&e, "reason", r->reason);
+                        event_ms(&e, "silent_ms", now_us() - r->server_us);
+                }
                 event_ms(&e, "duration_ms", now_us() - p->head_us);
                 record_write(r->origin.record, &e);
         }
@@ -279,6 +282,7 @@ void recorder_client(struct recorder *r, const char *data, size_t len)
 
 void recorder_server(struct recorder *r, const char *data, size_t len)
 {
+        r->server_us = now_us();
         http1_server(r->http, data, len);
 }
 
