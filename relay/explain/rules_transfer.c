@@ -36,7 +36,15 @@ static void add(struct netfaults *all, enum finding_code code, const struct flow
 
 /* ---- bodies ---- */
 
-static enum finding_code code_of_body(const json_t *event)
+/* The program may end its half and leave: then the host's half ends whenever the relay does. */
+static bool client_left(const struct flow *flow, const json_t *event)
+{
+        return event_field_is(event, "reason", "client closed") ||
+               (flow != NULL && flow->close != NULL &&
+                !event_field_is(flow->close, "first", "server"));
+}
+
+static enum finding_code code_of_body(const struct flow *flow, const json_t *event)
 {
         const char *stated = event_get_str(event, "stated_sha256"),
                    *real = event_get_str(event, "sha256");
@@ -45,7 +53,7 @@ static enum finding_code code_of_body(const json_t *event)
                 return stated != NULL && real != NULL && strcmp(stated, real) != 0
                                ? FINDING_DIGEST_MISMATCH
                                : FINDING_CODE_COUNT;
-        if (!event_field_is(event, "reason", "client closed"))
+        if (!client_left(flow, event))
                 return FINDING_TRUNCATED_ANSWER;
         if (ms_of(event, "silent_ms") >= PATIENCE_MS)
                 return FINDING_STALLED_DOWNLOAD;
@@ -57,7 +65,7 @@ static void take_body(const struct facts *facts, const struct answers *answers, 
                       struct netfaults *all)
 {
         const struct answer *a = answers_of_url(answers, answers_url(facts, event));
-        enum finding_code code = code_of_body(event);
+        enum finding_code code = code_of_body(facts_flow(facts, event), event);
         bool digest = code == FINDING_DIGEST_MISMATCH;
 
         if (code == FINDING_CODE_COUNT || event_get_int(event, "status", 0) >= 400 ||
@@ -96,9 +104,28 @@ static void take_request(const struct facts *facts, const struct answers *answer
         const struct answered *answered;
 
         HASH_FIND(hh, ids, &id, sizeof id, answered);
-        if (answered != NULL || flow == NULL || !event_field_is(flow->close, "first", "client") ||
+        /* One half-closed by the program stays open until the relay stops. */
+        if (answered != NULL || flow == NULL || flow->close == NULL ||
+            event_field_is(flow->close, "first", "server") ||
             event_get_time_us(flow->close) - at < PATIENCE_MS * 1000 ||
             (a != NULL && a->good_us > at))
+                return;
+        add(all, FINDING_SLOW_ORIGIN, flow, event);
+}
+
+/* An answer that came late, into a connection of which the program had ended its half: then it
+ * closes with it. Told only where the process asked for nothing afterwards. */
+static void take_response(const struct facts *facts, const json_t *event, struct netfaults *all)
+{
+        enum { AT_ONCE_US = 100000 };
+        const struct flow *flow = facts_flow(facts, event);
+        int64_t at = event_get_time_us(event);
+
+        if (flow == NULL || !event_field_is(flow->close, "first", "client") ||
+            ms_of(event, "wait_ms") < PATIENCE_MS || !facts_failed(facts) ||
+            event_get_time_us(flow->close) - at > AT_ONCE_US ||
+            event_get_time_us(facts->end) - at > 10 * AT_ONCE_US || flow->process == NULL ||
+            flow->process->answered_us > at)
                 return;
         add(all, FINDING_SLOW_ORIGIN, flow, event);
 }
@@ -175,7 +202,8 @@ static void add_body_line(struct draft *d, const json_t *event, const char *url)
         }
         text_add_at(&d->evidence, event, "%s: %lld bytes in %.1f s, then %s%s", url,
                     (long long)event_get_int(event, "bytes", 0), ms_of(event, "duration_ms") / 1000,
-                    reason != NULL ? reason : "it ended",
+                    d->code == FINDING_TRUNCATED_ANSWER && reason != NULL ? reason
+                                                                          : "the program ended it",
                     d->code == FINDING_STALLED_DOWNLOAD ? " because nothing came any more" : "");
 }
 
@@ -186,7 +214,11 @@ static void add_line(struct draft *d, const struct facts *facts, const json_t *e
         char *to = text_endpoint(flow != NULL && flow->host ? flow->host : "the host",
                                  flow != NULL ? flow->port : 0);
 
-        if (event_is(event, "http.body"))
+        if (event_is(event, "http.response"))
+                text_add_at(&d->evidence, event,
+                            "no answer for %s in %.1f s; when one came, the program had closed",
+                            url, ms_of(event, "wait_ms") / 1000);
+        else if (event_is(event, "http.body"))
                 add_body_line(d, event, url != NULL ? url : "an answer");
         else if (event_is(event, "flow.close"))
                 text_add_at(&d->evidence, event,
@@ -225,8 +257,8 @@ static void report_group(const struct facts *facts, const struct netfault *group
                 for (size_t i = 0; i < group->count && i < EVIDENCE_MAX - 1; i++)
                         add_line(d, facts, group->events[i]);
                 netfault_proof(d, facts, group);
-                if (group->code != FINDING_TRUNCATED_ANSWER &&
-                    group->code != FINDING_DIGEST_MISMATCH)
+                if (group->code == FINDING_SLOW_ORIGIN || group->code == FINDING_SLOW_PROXY ||
+                    group->code == FINDING_STALLED_DOWNLOAD)
                         add_patience(d);
         }
         free(hosts);
@@ -266,6 +298,8 @@ void rules_transfer(const struct facts *facts, struct findings *findings)
                         take_body(facts, &answers, event, &all);
                 else if (event_is(event, "http.request"))
                         take_request(facts, &answers, ids, event, &all);
+                else if (event_is(event, "http.response"))
+                        take_response(facts, event, &all);
                 else if (event_is(event, "flow.close"))
                         take_close(facts, event, &all);
         }
