@@ -10,8 +10,8 @@ enum { SEEN_MAX = 12 };
 
 /* In this order: rules_files weighs against what those before it found. */
 static void (*const rules[])(const struct facts *facts, struct findings *findings) = {
-        rules_network,  rules_proxy, rules_route, rules_tls,    rules_http,
-        rules_transfer, rules_files, rules_end,   rules_client,
+        rules_network,  rules_proxy, rules_route, rules_tls, rules_http,
+        rules_transfer, rules_files, rules_locks, rules_end, rules_client,
 };
 
 static bool is_failed_lookup(const json_t *event)

@@ -25,6 +25,8 @@ static const char *const data_calls[] = {
 static const char *const making_calls[] = {"mkdir",      "mkdirat",    "access", "faccessat",
                                            "faccessat2", "euidaccess", "eaccess"};
 
+static const char *const giving_calls[] = {"chown", "lchown", "fchown", "fchownat"};
+
 /* Filesystems that have no fixed number of inodes and report none free. */
 static const char *const no_inode_count[] = {"btrfs", "vfat", "msdos", "exfat", "fuse", "9p"};
 
@@ -60,7 +62,8 @@ static const char *at_of(const json_t *event)
         const char *at = event_get_str(event, "blocked");
 
         at = at != NULL ? at : event_get_str(event, "ancestor");
-        return at != NULL ? at : event_get_str(event, "path");
+        at = at != NULL ? at : event_get_str(event, "path");
+        return at != NULL ? at : ""; /* descriptors that run out have no path */
 }
 
 /* In the tool's cache; or about to make it; or in something called a cache, where a known tool
@@ -119,12 +122,28 @@ static enum finding_code space_code(const json_t *event)
         return FINDING_DISK_FULL;
 }
 
+/* A word in "rw,nosuid,noexec". */
+static bool has_option(const json_t *event, const char *wanted)
+{
+        const char *at = event_get_str(event, "mount_options");
+
+        for (size_t len; at != NULL && *at != '\0'; at += len + (at[len] == ',')) {
+                len = strcspn(at, ",");
+                if (len == strlen(wanted) && strncmp(at, wanted, len) == 0)
+                        return true;
+        }
+        return false;
+}
+
 /* What is wrong wherever it happens. */
 static enum finding_code code_anywhere(const struct file_fault *fault, const struct place *place)
 {
         const json_t *event = fault->event;
         bool ours = fault->tool != NULL || place->root_len > 0;
 
+        /* To give files away is for root alone, to run them a matter of their own. */
+        if (IN_LIST(event, "call", giving_calls) || event_field_is(event, "intent", "execute"))
+                return FINDING_CODE_COUNT;
         if (is_space(event))
                 return space_code(event);
         if (event_field_is(event, "errno", "EMFILE") || event_field_is(event, "errno", "ENFILE"))
@@ -134,7 +153,7 @@ static enum finding_code code_anywhere(const struct file_fault *fault, const str
         if (ours && event_field_is(event, "intent", "lock") &&
             IN_LIST(event, "errno", no_lock_errnos))
                 return FINDING_LOCKS_UNSUPPORTED;
-        if (event_field_is(event, "intent", "execute") && event_get_bool(event, "noexec", false))
+        if (event_field_is(event, "intent", "execute") && has_option(event, "noexec"))
                 return FINDING_NOEXEC;
         return FINDING_CODE_COUNT;
 }
@@ -171,9 +190,13 @@ static enum finding_code code_of_temp(const json_t *event)
 static enum finding_code code_of_cache(const json_t *event, const struct place *place,
                                        const char *path)
 {
+        bool in_the_way = event_field_is(event, "errno", "EEXIST") &&
+                          event_field_is(event, "type", "file") &&
+                          IN_LIST(event, "call", making_calls);
+
         if (event_field_is(event, "errno", "EROFS"))
                 return FINDING_READ_ONLY_FILESYSTEM;
-        if (event_field_is(event, "errno", "ENOTDIR"))
+        if (in_the_way || event_field_is(event, "errno", "ENOTDIR"))
                 return FINDING_PATH_COMPONENT_NOT_A_DIRECTORY;
         if (event_field_is(event, "intent", "read"))
                 return IN_LIST(event, "errno", read_errnos) ? FINDING_CACHE_NOT_READABLE
@@ -298,7 +321,9 @@ static void take(const struct facts *facts, const struct file_fault *fault, stru
         struct filefault *group;
         enum finding_code code;
 
-        if (path == NULL || is_device(path))
+        if (path == NULL) /* descriptors that run out have none */
+                path = "";
+        if (is_device(path))
                 return;
         if (place.root_len == 0)
                 second = place_of(facts, fault, event_get_str(fault->event, "path2"));

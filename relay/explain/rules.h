@@ -18,6 +18,8 @@ void rules_tls(const struct facts *facts, struct findings *findings);
 void rules_http(const struct facts *facts, struct findings *findings);
 /* Answers that are late, broken off or false; repetition (rules_transfer.c). */
 void rules_transfer(const struct facts *facts, struct findings *findings);
+/* Locks that somebody else holds; after the other rules (rules_locks.c). */
+void rules_locks(const struct facts *facts, struct findings *findings);
 /* How the command ended (rules_end.c). */
 void rules_end(const struct facts *facts, struct findings *findings);
 /* Failed file calls; after the network's rules, whose faults it weighs against (rules_files.c). */

@@ -20,14 +20,26 @@ static char *owner_of(const json_t *event)
                             : text_format("uid %lld", (long long)event_get_int(event, "owner", -1));
 }
 
+/* What the mode does not tell: chattr(1), access control lists. Static. */
+static const char *special(const json_t *event)
+{
+        if (event_get_bool(event, "immutable", false))
+                return ", immutable (chattr +i)";
+        if (event_get_bool(event, "append_only", false))
+                return ", append-only (chattr +a)";
+        if (event_get_str(event, "acl") != NULL)
+                return ", with an access control list (getfacl)";
+        return event_get_bool(event, "sticky", false) ? ", sticky" : "";
+}
+
 /* "owner root, mode 0555, you are uid 1000". Caller owns. */
 static char *permissions(const json_t *event)
 {
         const char *mode = event_get_str(event, "mode");
         char *owner = owner_of(event), *text;
 
-        text = text_format("owner %s, mode %s, you are uid %lld", owner ? owner : "?",
-                           mode != NULL ? mode : "unknown",
+        text = text_format("owner %s, mode %s%s, you are uid %lld", owner ? owner : "?",
+                           mode != NULL ? mode : "unknown", special(event),
                            (long long)event_get_int(event, "uid", -1));
         free(owner);
         return text;
@@ -152,44 +164,71 @@ static void add_call(struct draft *d, const json_t *event)
         const char *path2 = event_get_str(event, "path2"), *call = event_get_str(event, "call");
         const char *error = event_get_str(event, "errno");
 
+        if (event_get_str(event, "path") == NULL) {
+                text_add_at(&d->evidence, event, "%s() failed: %s (%s)", call ? call : "a call",
+                            text_errno(error), error ? error : "?");
+                return;
+        }
         text_add_at(&d->evidence, event, "%s(\"%s\"%s%s%s) failed: %s (%s)", call ? call : "a call",
                     event_get_str(event, "path"), path2 ? ", \"" : "", path2 ? path2 : "",
                     path2 ? "\"" : "", text_errno(error), error ? error : "?");
+}
+
+static void add_filesystem(struct draft *d, const struct filefault *group)
+{
+        const json_t *event = group->first->event;
+        const char *fstype = event_get_str(event, "fstype"), *mode = event_get_str(event, "mode");
+
+        fstype = fstype != NULL ? fstype : "unknown type";
+        switch (group->code) {
+        case FINDING_READ_ONLY_FILESYSTEM:
+                text_add(&d->evidence, "filesystem %s (%s) is mounted read-only", group->mount,
+                         fstype);
+                break;
+        case FINDING_NOEXEC:
+                text_add(&d->evidence,
+                         "filesystem %s (%s) is mounted noexec; the file's mode is %s",
+                         group->mount, fstype, mode != NULL ? mode : "unknown");
+                break;
+        case FINDING_LOCKS_UNSUPPORTED:
+                text_add(&d->evidence, "filesystem %s is of type %s", group->mount, fstype);
+                break;
+        case FINDING_CROSS_DEVICE_RENAME:
+                text_add(&d->evidence, "one is on %s, the other on %s", group->mount,
+                         event_get_str(event, "mount_from") ? event_get_str(event, "mount_from")
+                                                            : "another");
+                break;
+        default:
+                text_add(&d->evidence, "filesystem %s (%s): %lld bytes and %lld inodes free",
+                         group->mount, fstype, (long long)event_get_int(event, "free_bytes", -1),
+                         (long long)event_get_int(event, "free_inodes", -1));
+        }
+        if (event_get_int(event, "quota_bytes", 0) > 0)
+                text_add(&d->evidence, "quota: %lld of %lld bytes are used",
+                         (long long)event_get_int(event, "quota_used_bytes", -1),
+                         (long long)event_get_int(event, "quota_bytes", -1));
 }
 
 /* What the relay found when it looked at the place. */
 static void add_detail(struct draft *d, const struct filefault *group)
 {
         const json_t *event = group->first->event;
-        const char *at = filefault_blocked(group), *fstype = event_get_str(event, "fstype");
+        const char *at = filefault_blocked(group), *type = event_get_str(event, "type");
+        const char *ancestor = event_get_str(event, "ancestor");
         char *rights = permissions(event);
 
-        if (group->code == FINDING_TOO_MANY_OPEN_FILES ||
-            group->code == FINDING_CROSS_DEVICE_RENAME)
-                ; /* the call says it all */
-        else if (group->code == FINDING_READ_ONLY_FILESYSTEM)
-                text_add(&d->evidence, "filesystem %s (%s) is mounted read-only", group->mount,
-                         fstype ? fstype : "unknown type");
-        else if (group->code == FINDING_NOEXEC)
-                text_add(&d->evidence,
-                         "filesystem %s (%s) is mounted noexec; the file's mode is %s",
-                         group->mount, fstype ? fstype : "unknown type",
-                         event_get_str(event, "mode") ? event_get_str(event, "mode") : "unknown");
-        else if (group->code == FINDING_LOCKS_UNSUPPORTED)
-                text_add(&d->evidence, "filesystem %s is of type %s", group->mount,
-                         fstype ? fstype : "unknown");
+        if (group->mount != NULL)
+                add_filesystem(d, group);
+        else if (group->code == FINDING_TOO_MANY_OPEN_FILES)
+                text_add(&d->evidence, "limit of open files: %lld; it had %lld open",
+                         (long long)event_get_int(event, "nofile_limit", -1),
+                         (long long)event_get_int(event, "open_files", -1));
         else if (group->code == FINDING_HOME_MISSING)
-                text_add(&d->evidence, "what exists of it: %s (%s)",
-                         event_get_str(event, "ancestor"), rights ? rights : "");
-        else if (group->mount != NULL)
-                text_add(&d->evidence, "filesystem %s (%s): %lld bytes and %lld inodes free",
-                         group->mount, fstype ? fstype : "unknown type",
-                         (long long)event_get_int(event, "free_bytes", -1),
-                         (long long)event_get_int(event, "free_inodes", -1));
+                text_add(&d->evidence, "what exists of it: %s (%s)", ancestor ? ancestor : "?",
+                         rights ? rights : "");
         else if (group->code == FINDING_PATH_COMPONENT_NOT_A_DIRECTORY)
                 text_add(&d->evidence, "%s is no directory (it is a %s, %s)", at,
-                         event_get_str(event, "type") ? event_get_str(event, "type") : "file",
-                         rights ? rights : "");
+                         type ? type : "file", rights ? rights : "");
         else if (filefault_is_file(group))
                 text_add(&d->evidence, "the %s %s: %s", kind_of_file(group), at,
                          rights ? rights : "");
