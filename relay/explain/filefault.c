@@ -141,9 +141,6 @@ static enum finding_code code_anywhere(const struct file_fault *fault, const str
         const json_t *event = fault->event;
         bool ours = fault->tool != NULL || place->root_len > 0;
 
-        /* To give files away is for root alone, to run them a matter of their own. */
-        if (IN_LIST(event, "call", giving_calls) || event_field_is(event, "intent", "execute"))
-                return FINDING_CODE_COUNT;
         if (is_space(event))
                 return space_code(event);
         if (event_field_is(event, "errno", "EMFILE") || event_field_is(event, "errno", "ENFILE"))
@@ -153,8 +150,6 @@ static enum finding_code code_anywhere(const struct file_fault *fault, const str
         if (ours && event_field_is(event, "intent", "lock") &&
             IN_LIST(event, "errno", no_lock_errnos))
                 return FINDING_LOCKS_UNSUPPORTED;
-        if (event_field_is(event, "intent", "execute") && has_option(event, "noexec"))
-                return FINDING_NOEXEC;
         return FINDING_CODE_COUNT;
 }
 
@@ -166,7 +161,8 @@ static enum finding_code code_of_home(const struct facts *facts, const json_t *e
         const char *home = facts->tools.home, *ancestor = event_get_str(event, "ancestor");
         bool absent = event_field_is(event, "errno", "ENOENT");
 
-        if (home == NULL || ancestor == NULL || event_field_is(event, "intent", "read") ||
+        if (home == NULL || path == NULL || ancestor == NULL ||
+            event_field_is(event, "intent", "read") ||
             !(absent || IN_LIST(event, "errno", refusal_errnos)))
                 return FINDING_CODE_COUNT;
         if (text_is_below(home, ancestor) && strcmp(home, ancestor) != 0 &&
@@ -214,6 +210,11 @@ static enum finding_code code_of(const struct facts *facts, const struct file_fa
 {
         enum finding_code code = code_anywhere(fault, place);
 
+        if (event_field_is(fault->event, "intent", "execute"))
+                return has_option(fault->event, "noexec") ? FINDING_NOEXEC : FINDING_CODE_COUNT;
+        /* To give files away is for root alone. */
+        if (IN_LIST(fault->event, "call", giving_calls))
+                return FINDING_CODE_COUNT;
         if (code == FINDING_CODE_COUNT && (place->root_len > 0 || place->in_home))
                 code = code_of_home(facts, fault->event, path);
         if (code != FINDING_CODE_COUNT)
@@ -321,9 +322,7 @@ static void take(const struct facts *facts, const struct file_fault *fault, stru
         struct filefault *group;
         enum finding_code code;
 
-        if (path == NULL) /* descriptors that run out have none */
-                path = "";
-        if (is_device(path))
+        if (path != NULL && is_device(path))
                 return;
         if (place.root_len == 0)
                 second = place_of(facts, fault, event_get_str(fault->event, "path2"));
@@ -332,7 +331,8 @@ static void take(const struct facts *facts, const struct file_fault *fault, stru
                 place = second;
         }
         code = code_of(facts, fault, &place, path);
-        if (code == FINDING_CODE_COUNT)
+        /* Only descriptors that run out have no path. */
+        if (code == FINDING_CODE_COUNT || (path == NULL && code != FINDING_TOO_MANY_OPEN_FILES))
                 return;
         tool = place.root != NULL ? place.root->tool : fault->tool;
         group = group_of(out, code, tool,

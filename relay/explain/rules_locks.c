@@ -76,7 +76,7 @@ void rules_locks(const struct facts *facts, struct findings *findings)
         const char *path = event_get_str(wait.event, "path");
         int64_t holder = event_get_int(wait.event, "holder", 0);
         struct draft *d;
-        char *who;
+        char *who, *quoted = NULL;
 
         /* Some try a lock to see whether somebody is there, and do without. */
         if (wait.event == NULL || (wait.refused && findings_has_error(findings, ~UINT64_C(0))))
@@ -96,7 +96,10 @@ void rules_locks(const struct facts *facts, struct findings *findings)
                 if (!wait.refused)
                         text_add(&d->evidence, "%.1f s later, at the end, it still waited",
                                  (double)wait.waited_ms / 1000);
-                if (holder > 0)
+                quoted = path != NULL ? text_quote(path) : NULL;
+                if (quoted != NULL && event_field_is(wait.event, "call", "flock"))
+                        text_add(&d->commands, "flock %s true", quoted);
+                else if (holder > 0)
                         text_add(&d->commands, "while kill -0 %lld 2>/dev/null; do sleep 1; done",
                                  (long long)holder);
                 if (holder > 0)
@@ -104,5 +107,6 @@ void rules_locks(const struct facts *facts, struct findings *findings)
                                                 "ended. If that hangs, end it: kill %lld",
                                                 (long long)holder);
         }
+        free(quoted);
         free(who);
 }
