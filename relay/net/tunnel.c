@@ -252,6 +252,8 @@ static bool classify(struct flow *flow)
                         flow->client.readable = false;
                         return false;
                 }
+                if (n < 0)
+                        flow->client.error = errno; /* told once only: what follows is the end */
                 data = peeked;
                 len = n > 0 ? (size_t)n : 0;
         }
