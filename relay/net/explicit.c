@@ -35,17 +35,22 @@ static bool is_own(const struct flow *flow, const struct authority *to)
                listener_has_port(flow->relay, to->port);
 }
 
-/* Choose the way and start dialling. */
+static void choose(struct flow *flow, const struct authority *to, bool plain)
+{
+        flow_choose(flow, routing_list(flow->relay->options->routing, plain, to->host, to->host,
+                                       to->port));
+}
+
+/* Start dialling. */
 static void go(struct flow *flow, const struct authority *to, bool plain, const struct head *head)
 {
-        const struct relay_options *o = flow->relay->options;
-        const struct upstream *via = plain ? o->http_upstream : o->https_upstream;
         const struct head_field *auth = head_find(head, "Proxy-Authorization");
         char *value = auth != NULL ? strndup(auth->value.at, auth->value.len) : NULL;
 
         flow->name = strdup(to->host);
         flow->port = to->port;
-        flow->via = host_list_match(o->no_proxy, to->host, NULL, to->port) ? NULL : via;
+        if (!plain)
+                choose(flow, to, false);
         write_connect(flow);
         if (is_own(flow, to))
                 reply_refuse(flow, 403, "tapline: %s port %u is this relay itself.", to->host,
@@ -113,7 +118,7 @@ static bool is_upgrade(const struct head *head)
 /* The request as the next hop gets it: origin-form and our Host for an origin, absolute-form for a
  * proxy; one request per connection, so "Connection: close". */
 static void print_request(FILE *out, const struct head *head, struct text authority,
-                          struct text path, const struct upstream *via)
+                          struct text path, const struct hop *via)
 {
         bool no_path = path.len == 0;
 
@@ -157,7 +162,7 @@ static const char *frame_body(struct flow *flow, const struct head *head)
         return NULL;
 }
 
-static char *proxy_authorization(const struct upstream *via, const struct head *head)
+static char *proxy_authorization(const struct hop *via, const struct head *head)
 {
         const struct head_field *own = head_find(head, "Proxy-Authorization");
 
@@ -169,7 +174,7 @@ static char *proxy_authorization(const struct upstream *via, const struct head *
 }
 
 static int queue_forward(struct flow *flow, const struct head *head, struct text authority,
-                         struct text path, const struct upstream *via)
+                         struct text path, const struct hop *via)
 {
         char *text = NULL, *auth = proxy_authorization(via, head);
         size_t len = 0, rest = flow->head_len - head->len;
@@ -200,7 +205,6 @@ static void do_forward(struct flow *flow, const struct head *head)
         size_t len = 0;
         struct text authority, path;
         struct authority to;
-        const struct upstream *via;
 
         flow->kind = FLOW_HTTP;
         while (rest + len < end && strchr("/?#", rest[len]) == NULL)
@@ -216,10 +220,8 @@ static void do_forward(struct flow *flow, const struct head *head)
                 reply_refuse(flow, 400, "tapline: the URL has no valid host and port.");
                 return;
         }
-        via = host_list_match(flow->relay->options->no_proxy, to.host, NULL, to.port)
-                      ? NULL
-                      : flow->relay->options->http_upstream;
-        if (queue_forward(flow, head, authority, path, via) < 0)
+        choose(flow, &to, true);
+        if (queue_forward(flow, head, authority, path, upstream_http(flow->via)) < 0)
                 reply_refuse(flow, 502, "tapline: out of memory.");
         else
                 go(flow, &to, true, head);
