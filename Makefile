@@ -18,7 +18,7 @@ WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-pro
 STD  := -std=gnu11 -MMD -MP
 
 # The relay: a normal program, hardened.
-PKGS := libuv libconfig jansson openssl
+PKGS := libuv libconfig jansson openssl libnghttp2
 RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
 RELAY_C   := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 RELAY_LD  := -pie -Wl,-z,relro,-z,now
@@ -44,7 +44,7 @@ UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-e2e check-live check-compat lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -128,6 +128,12 @@ check-live: all
 check-compat: all
 	$(if $(PYTHON_COMPAT),,sh contrib/deps.sh install build compat)
 	PYTHON_COMPAT=$(PYTHON_COMPAT) $(PYTHON) -B tests/compat/run.py $B $(COMPAT)
+
+#: make bench      tapline beside its peers in one run, 20 minutes; writes docs/performance.md (BENCH="conn --quick")
+BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
+bench: all
+	sh contrib/deps.sh install build bench
+	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
 
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
 lint:

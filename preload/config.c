@@ -94,7 +94,7 @@ static bool is_chosen(const char *argv0)
 
         if (config.only == NULL && config.except == NULL)
                 return true;
-        sys(SYS_readlink, "/proc/self/exe", exe, sizeof exe - 1);
+        sys_readlink("/proc/self/exe", exe, sizeof exe - 1);
         return program_is_chosen(config.only, config.except, names, sizeof names / sizeof *names);
 }
 
@@ -102,7 +102,7 @@ static bool is_chosen(const char *argv0)
 static size_t pack_hello(char *packet, size_t cap, int argc, char **argv)
 {
         size_t at = sizeof(struct wire_hello);
-        long n = sys(SYS_readlink, "/proc/self/exe", packet + at, cap - at - 1);
+        long n = sys_readlink("/proc/self/exe", packet + at, cap - at - 1);
 
         at += n > 0 ? (size_t)n : 0;
         packet[at++] = '\0';

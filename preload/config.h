@@ -1,7 +1,8 @@
 /* What the library was told: read once from the environment by the constructor, then read-only but
  * for what seccomp.c switches off.
- * Until then, and in a process that is not ready, every hook is the real call; those of exec and
- * spawn are at work in every process, so that its children are reached. */
+ * Until then every hook is the real call. In a process that is not ready nothing is redirected or
+ * told, but those of exec and spawn are at work, so that its children are reached, and questions
+ * about connections that it has inherited are asked. */
 #ifndef PRELOAD_CONFIG_H
 #define PRELOAD_CONFIG_H
 

@@ -1,5 +1,5 @@
-/* connect(2), getpeername(2) and getsockopt(2) as the program sees them. The logic is in
- * redirect.c; this file only decides between it and the real call. */
+/* connect(2), getpeername(2), getsockname(2) and getsockopt(2) as the program sees them. The logic
+ * is in redirect.c; this file only decides between it and the real call. */
 #include "config.h"
 #include "passed.h"
 #include "real.h"
@@ -26,36 +26,47 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
         return result;
 }
 
-/* Write an original destination as the descriptor's family has it. */
-static void fill_peer(const struct wire_addr *peer, int family, struct sockaddr *out,
-                      socklen_t *len)
+/* Write an address as the descriptor's family has it, which is that of what *out holds. len: room
+ * there. */
+static void fill_address(const struct wire_addr *address, struct sockaddr *out, socklen_t cap,
+                         socklen_t *len)
 {
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(peer->port)};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(peer->port)};
-        socklen_t full = family == AF_INET ? sizeof v4 : sizeof v6;
+        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(address->port)};
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
+        bool is_v4 = out->sa_family == AF_INET;
 
-        memcpy(&v4.sin_addr, peer->bytes, 4);
-        if (peer->family == AF_INET) {
+        memcpy(&v4.sin_addr, address->bytes, 4);
+        if (address->family == AF_INET) {
                 v6.sin6_addr.s6_addr[10] = v6.sin6_addr.s6_addr[11] = 0xff;
-                memcpy(v6.sin6_addr.s6_addr + 12, peer->bytes, 4);
+                memcpy(v6.sin6_addr.s6_addr + 12, address->bytes, 4);
         } else {
-                memcpy(&v6.sin6_addr, peer->bytes, 16);
-                v6.sin6_scope_id = peer->scope_id;
+                memcpy(&v6.sin6_addr, address->bytes, 16);
+                v6.sin6_scope_id = address->scope_id;
         }
-        memcpy(out, family == AF_INET ? (void *)&v4 : (void *)&v6, *len < full ? *len : full);
-        *len = full;
+        *len = is_v4 ? sizeof v4 : sizeof v6;
+        memcpy(out, is_v4 ? (void *)&v4 : (void *)&v6, cap < *len ? cap : *len);
 }
 
+/* What the kernel says is looked at only if the program gave it room for all of it. */
 EXPORT int getpeername(int fd, struct sockaddr *restrict address, socklen_t *restrict len)
 {
         socklen_t cap = len != NULL ? *len : 0;
         int result = REAL(getpeername)(fd, address, len);
         struct wire_addr peer;
 
-        if (result == 0 && len != NULL && cap >= *len && redirect_peer(fd, address, *len, &peer)) {
-                *len = cap;
-                fill_peer(&peer, address->sa_family, address, len);
-        }
+        if (result == 0 && cap >= *len && redirect_peer(fd, address, *len, &peer))
+                fill_address(&peer, address, cap, len);
+        return result;
+}
+
+EXPORT int getsockname(int fd, struct sockaddr *restrict address, socklen_t *restrict len)
+{
+        socklen_t cap = len != NULL ? *len : 0;
+        int result = REAL(getsockname)(fd, address, len);
+        struct wire_addr own;
+
+        if (result == 0 && cap >= *len && redirect_own(fd, address, *len, &own))
+                fill_address(&own, address, cap, len);
         return result;
 }
 

@@ -3,12 +3,14 @@
  * execl(3) and execv(3) kin call execve(2) inside themselves: they end in the real execve and
  * execvpe. */
 #include "exec_env.h"
+#include "files.h"
 #include "real.h"
 #include "sys.h"
 #include "uncovered.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <string.h>
 
 /* unistd.h has it since glibc 2.34. */
 int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags);
@@ -59,6 +61,15 @@ static int call_real(const struct call *c, char *const argv[], char *const env[]
         return REAL(execveat)(c->fd, c->path, argv, env, c->flags);
 }
 
+/* A name that is searched for fails once for each directory without it: only a path tells. */
+static void failed(const struct call *c)
+{
+        if (c->how == BY_DIRECTORY)
+                files_failed_exec("execveat", c->fd, c->path);
+        else if (c->how == BY_PATH || (c->how == BY_SEARCH && strchr(c->path, '/') != NULL))
+                files_failed_exec("execve", AT_FDCWD, c->path);
+}
+
 static int run(const struct call *c, char *const argv[], char *const env[])
 {
         int saved = errno, result;
@@ -76,6 +87,7 @@ static int run(const struct call *c, char *const argv[], char *const env[])
                 env = exec_env_build(&e, room);
         errno = saved;
         result = call_real(c, argv, env);
+        failed(c);
         exec_env_give(room, size);
         return result;
 }
@@ -115,59 +127,55 @@ EXPORT int execveat(int dir, const char *path, char *const argv[], char *const e
 static size_t count(const char *first, va_list *list)
 {
         size_t n = 0;
+        va_list from;
 
-        for (const char *arg = first; arg != NULL; arg = va_arg(*list, const char *))
+        va_copy(from, *list);
+        for (const char *arg = first; arg != NULL; arg = va_arg(from, const char *))
                 n++;
+        va_end(from);
         return n;
 }
 
-/* Copy them with the NULL; *list is then behind it. */
-static void copy(const char **argv, const char *first, va_list *list)
+/* The arguments as execv(3) takes them, and for execle(3) the environment behind their NULL. */
+static int run_list(const struct call *c, const char *first, va_list *list, bool has_env)
 {
-        for (*argv = first; *argv != NULL; *argv = va_arg(*list, const char *))
-                argv++;
+        const char **argv = __builtin_alloca((count(first, list) + 1) * sizeof *argv);
+        const char **at = argv;
+
+        for (*at = first; *at != NULL; *at = va_arg(*list, const char *))
+                at++;
+        return run(c, (char **)argv, has_env ? va_arg(*list, char *const *) : environ);
 }
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
-        const char **argv;
         va_list list;
+        int result;
 
         va_start(list, arg);
-        argv = __builtin_alloca((count(arg, &list) + 1) * sizeof *argv);
+        result = run_list(&(struct call){.how = BY_PATH, .path = path}, arg, &list, false);
         va_end(list);
-        va_start(list, arg);
-        copy(argv, arg, &list);
-        va_end(list);
-        return run(&(struct call){.how = BY_PATH, .path = path}, (char **)argv, environ);
+        return result;
 }
 
 EXPORT int execlp(const char *file, const char *arg, ...)
 {
-        const char **argv;
         va_list list;
+        int result;
 
         va_start(list, arg);
-        argv = __builtin_alloca((count(arg, &list) + 1) * sizeof *argv);
+        result = run_list(&(struct call){.how = BY_SEARCH, .path = file}, arg, &list, false);
         va_end(list);
-        va_start(list, arg);
-        copy(argv, arg, &list);
-        va_end(list);
-        return run(&(struct call){.how = BY_SEARCH, .path = file}, (char **)argv, environ);
+        return result;
 }
 
 EXPORT int execle(const char *path, const char *arg, ...)
 {
-        const char **argv;
-        char *const *env;
         va_list list;
+        int result;
 
         va_start(list, arg);
-        argv = __builtin_alloca((count(arg, &list) + 1) * sizeof *argv);
+        result = run_list(&(struct call){.how = BY_PATH, .path = path}, arg, &list, true);
         va_end(list);
-        va_start(list, arg);
-        copy(argv, arg, &list);
-        env = va_arg(list, char *const *);
-        va_end(list);
-        return run(&(struct call){.how = BY_PATH, .path = path}, (char **)argv, env);
+        return result;
 }

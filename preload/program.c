@@ -276,7 +276,7 @@ static void conclude(const struct file *file, struct program *out)
                 return;
         if (sys(SYS_faccessat, AT_FDCWD, link.text, X_OK) < 0)
                 out->reason = WIRE_COVERED;
-        n = sys(SYS_readlink, link.text, out->path, sizeof out->path - 1);
+        n = sys_readlink(link.text, out->path, sizeof out->path - 1);
         if (n > 0)
                 out->path[n] = '\0';
         else

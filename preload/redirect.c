@@ -278,7 +278,7 @@ int redirect_true_error(int fd, int error)
 {
         struct wire_verdict verdict;
 
-        if (error != ECONNRESET || !config.ready || !socket_is_tcp(fd) ||
+        if (error != ECONNRESET || !config.reachable || !socket_is_tcp(fd) ||
             !ask_about(fd, &verdict) || verdict.state != WIRE_STATE_FAILED)
                 return error;
         return verdict.error;
@@ -302,9 +302,37 @@ bool redirect_peer(int fd, const struct sockaddr *peer, socklen_t len, struct wi
         struct wire_verdict verdict;
         struct wire_addr address;
 
-        if (!config.ready || !socket_to_wire(peer, len, &address) || !leads_to_relay(&address) ||
-            !socket_is_tcp(fd) || !ask_about(fd, &verdict))
+        if (!config.reachable || !socket_to_wire(peer, len, &address) ||
+            !leads_to_relay(&address) || !socket_is_tcp(fd) || !ask_about(fd, &verdict))
                 return false;
         *out = verdict.peer;
+        return true;
+}
+
+/* Connected to the relay, or begun to: the kernel does not tell the peer of one that still waits
+ * for it or that it has refused. */
+static bool may_be_redirected(int fd)
+{
+        struct wire_addr peer;
+
+        if (!socket_is_tcp(fd))
+                return false;
+        if (socket_peer(fd, &peer))
+                return leads_to_relay(&peer);
+        return !socket_is_fresh(fd) && socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0;
+}
+
+bool redirect_own(int fd, const struct sockaddr *local, socklen_t len, struct wire_addr *out)
+{
+        struct wire_verdict verdict;
+        struct wire_addr address;
+
+        if (!config.reachable || !socket_to_wire(local, len, &address) || address.port == 0 ||
+            socket_is_any(&address) || !socket_is_loopback(&address) || !may_be_redirected(fd) ||
+            !ask_about(fd, &verdict) || verdict.local.family == AF_UNSPEC ||
+            (local->sa_family == AF_INET && verdict.local.family != AF_INET))
+                return false;
+        *out = verdict.local;
+        out->port = address.port;
         return true;
 }

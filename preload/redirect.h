@@ -38,4 +38,8 @@ __attribute__((cold, noinline)) void redirect_failed(int fd);
  * the relay; cheap (no message) where it cannot be. */
 bool redirect_peer(int fd, const struct sockaddr *peer, socklen_t len, struct wire_addr *out);
 
+/* The own address of a descriptor whose kernel says that it is local: what it would be without the
+ * relay. Returns false if the relay has nothing to do with it. */
+bool redirect_own(int fd, const struct sockaddr *local, socklen_t len, struct wire_addr *out);
+
 #endif

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
 bool socket_to_wire(const struct sockaddr *from, socklen_t len, struct wire_addr *out)
 {
@@ -29,14 +30,24 @@ bool socket_to_wire(const struct sockaddr *from, socklen_t len, struct wire_addr
         return true;
 }
 
-bool socket_local(int fd, struct wire_addr *out)
+/* nr: getsockname(2) or getpeername(2). */
+static bool ask_address(long nr, int fd, struct wire_addr *out)
 {
         struct sockaddr_storage ss;
         socklen_t len = sizeof ss;
 
         memset(out, 0, sizeof *out);
-        return sys(SYS_getsockname, fd, &ss, &len) == 0 &&
-               socket_to_wire((struct sockaddr *)&ss, len, out);
+        return sys(nr, fd, &ss, &len) == 0 && socket_to_wire((struct sockaddr *)&ss, len, out);
+}
+
+bool socket_local(int fd, struct wire_addr *out)
+{
+        return ask_address(SYS_getsockname, fd, out);
+}
+
+bool socket_peer(int fd, struct wire_addr *out)
+{
+        return ask_address(SYS_getpeername, fd, out);
 }
 
 bool socket_is_any(const struct wire_addr *a)
@@ -87,6 +98,7 @@ bool socket_is_tcp(int fd)
 bool socket_is_fresh(int fd)
 {
         struct pollfd end = {.fd = fd, .events = POLLRDHUP};
+        struct timespec now = {0, 0};
         struct tcp_info info;
         socklen_t len = sizeof info.tcpi_state; /* the first byte; the rest costs more to collect
                                                    than to skip */
@@ -98,5 +110,6 @@ bool socket_is_fresh(int fd)
                 return false;
         /* Closed by a failure or an end, not fresh: both directions are shut until connect() or
          * AF_UNSPEC has cleared it away. */
-        return sys(SYS_poll, &end, 1, 0) >= 0 && (end.revents & POLLRDHUP) == 0;
+        return sys6(SYS_ppoll, SYS_LONG(&end), 1, SYS_LONG(&now), 0, 0, 0) >= 0 &&
+               (end.revents & POLLRDHUP) == 0;
 }

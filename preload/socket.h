@@ -15,6 +15,9 @@ bool socket_to_wire(const struct sockaddr *from, socklen_t len, struct wire_addr
 /* The descriptor's own address. Returns false if it has none (then *out is all zero). */
 bool socket_local(int fd, struct wire_addr *out);
 
+/* The same for the address at the other end. Returns false if it is not connected. */
+bool socket_peer(int fd, struct wire_addr *out);
+
 bool socket_is_loopback(const struct wire_addr *a); /* or "any", which the kernel takes for it */
 bool socket_is_any(const struct wire_addr *a);
 

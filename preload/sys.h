@@ -3,6 +3,8 @@
 #ifndef PRELOAD_SYS_H
 #define PRELOAD_SYS_H
 
+#include <fcntl.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <errno.h>
@@ -48,5 +50,11 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 #define SYS_LONG(x)      ((long)(x))
 #define sys(nr, a, b, c) sys6((nr), SYS_LONG(a), SYS_LONG(b), SYS_LONG(c), 0, 0, 0)
+
+/* readlink(2), which newer architectures do not have. */
+static inline long sys_readlink(const char *path, char *out, size_t cap)
+{
+        return sys6(SYS_readlinkat, AT_FDCWD, SYS_LONG(path), SYS_LONG(out), SYS_LONG(cap), 0, 0);
+}
 
 #endif

@@ -56,7 +56,8 @@ const struct option_def option_table[] = {
         {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
          "write the record here (run: default a new file in the state directory; relay: none)"},
         {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
-         "serve CONNECT and http:// requests here; may be given more than once"},
+         "serve HTTP proxy (CONNECT, http://) and SOCKS (4, 4a, 5) clients here; may be given more "
+         "than once"},
         {"socket", 0, "PATH", NULL, FOR_RELAY, OPTION_STRING, AT(socket), false,
          "control socket for preloaded programs (default: tapline/relay.sock in the runtime "
          "directory)"},

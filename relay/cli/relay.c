@@ -20,7 +20,8 @@ static void usage(void)
         puts("usage: tapline relay [options]\n\n"
              "Serves until it gets SIGINT or SIGTERM: programs that run with "
              "LD_PRELOAD=libtapline.so find it at\n"
-             "its control socket, and with --listen any client can use it as an HTTP proxy.\n");
+             "its control socket, and with --listen any client can use it as an HTTP or SOCKS "
+             "proxy.\n");
         options_help(FOR_RELAY);
         puts("\n  tapline relay --listen 127.0.0.1:8083 --upstream http://proxy.example:3128\n"
              "  curl --proxy http://127.0.0.1:8083 https://index.example/simple/");

@@ -23,9 +23,6 @@ enum {
         SILENT_CLOSE_MS = 1000,
 };
 
-static const char h2_note[] =
-        "the client's offer of h2 was left out: tapline inspects HTTP/1.1 only";
-
 /* ---- callbacks ---- */
 
 int handshake_on_hello(SSL *ssl, int *alert, void *inspector)
@@ -181,8 +178,7 @@ static const char *refuse_hello(const struct intercept *ic)
         if (!ic->hello.max_version)
                 return "the client offers no TLS version from 1.2 on";
         if (ic->hello.has_alpn && !ic->hello.alpn_len)
-                return ic->hello.has_h2 ? "the client offers h2 only, which is not inspected"
-                                        : "the client offers no protocol that is inspected";
+                return "the client offers no protocol that is inspected";
         if (inspector_is_distrusted(ic->inspector, session_name(ic)))
                 return "a client has refused tapline's certificate for this name before";
         if (!session_name(ic))
@@ -301,8 +297,6 @@ static void begin_client(struct intercept *ic)
         X509 *theirs = SSL_get0_peer_certificate(ic->origin.ssl);
         struct tls_event what = {.end = &ic->origin, .result = "ok"};
 
-        if (ic->hello.has_h2)
-                what.note = h2_note;
         tls_event_write(ic, &what);
         if (ca_use_leaf(ic->inspector->ca, ic->client.ssl, session_name(ic), theirs,
                         !ic->hello.takes_ecdsa) < 0) {

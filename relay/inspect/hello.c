@@ -84,8 +84,8 @@ int hello_read_alpn(struct hello *out, const unsigned char *data, size_t len)
         while (list.left) {
                 if (!take_vector(&list, 1, &name) || !name.left)
                         return -EPROTO;
-                out->has_h2 |= is_protocol(name, "h2");
-                if (!is_protocol(name, "http/1.1") && !is_protocol(name, "http/1.0"))
+                if (!is_protocol(name, "h2") && !is_protocol(name, "http/1.1") &&
+                    !is_protocol(name, "http/1.0"))
                         continue;
                 if (out->alpn_len + name.left + 1 > sizeof out->alpn)
                         continue; /* the same protocol over and over */

@@ -12,7 +12,6 @@ enum { HELLO_NAME_CAP = 256 };
 struct hello {
         char sni[HELLO_NAME_CAP]; /* lower case, no dot at the end; empty: none */
         bool has_alpn;
-        bool has_h2;
         unsigned char
                 alpn[32]; /* the part of the client's list that we can inspect, in its order */
         size_t alpn_len;

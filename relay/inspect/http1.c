@@ -1,8 +1,9 @@
 /* http1.c: observes one HTTP/1.x connection (RFC 9112). Framing is left to llhttp or, where that is
- * not packaged, to its elder http-parser; this is the only file that knows which. Owns the text of
+ * not packaged, to its elder http-parser; http1_parser.h alone knows which. Owns the text of
  * at most one head per direction, and none between heads. Knows nothing of records (recorder.c)
  * or of TLS. */
 #include "inspect/http1.h"
+#include "inspect/http1_parser.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,97 +15,6 @@ enum {
         PIPELINE_CAP = 128 /* requests without a response; power of two */
 };
 
-/* ---- the parser library, behind six functions ---- */
-
-enum fed { FED_ALL, FED_PAUSED, FED_ERROR };
-
-#if __has_include(<llhttp.h>)
-#include <llhttp.h>
-
-struct parser {
-        llhttp_t p;
-};
-#define PARSER         llhttp_t
-#define SETTINGS       llhttp_settings_t
-#define STATED_LENGTH  F_CONTENT_LENGTH
-#define METHOD_NAME(m) llhttp_method_name((llhttp_method_t)(m))
-
-static void parser_init(struct parser *parser, bool server, const SETTINGS *settings, void *data)
-{
-        llhttp_init(&parser->p, server ? HTTP_RESPONSE : HTTP_REQUEST, settings);
-        parser->p.data = data;
-        if (server)
-                llhttp_set_lenient_chunked_length(&parser->p, 1);
-}
-
-static enum fed parser_feed(struct parser *parser, const SETTINGS *settings, const char *data,
-                            size_t len, size_t *used)
-{
-        llhttp_errno_t error =
-                len ? llhttp_execute(&parser->p, data, len) : llhttp_finish(&parser->p);
-
-        (void)settings;
-        *used = error == HPE_OK || !len ? len : (size_t)(llhttp_get_error_pos(&parser->p) - data);
-        if (error == HPE_PAUSED)
-                return FED_PAUSED;
-        return error == HPE_OK ? FED_ALL : FED_ERROR;
-}
-
-static int parser_pause(PARSER *p)
-{
-        (void)p;
-        return HPE_PAUSED;
-}
-
-static void parser_resume(struct parser *parser)
-{
-        llhttp_resume(&parser->p);
-}
-
-#else
-#include <http_parser.h>
-
-struct parser {
-        http_parser p;
-};
-#define PARSER         http_parser
-#define SETTINGS       http_parser_settings
-#define STATED_LENGTH  F_CONTENTLENGTH
-#define METHOD_NAME(m) http_method_str((enum http_method)(m))
-
-static void parser_init(struct parser *parser, bool server, const SETTINGS *settings, void *data)
-{
-        (void)settings;
-        http_parser_init(&parser->p, server ? HTTP_RESPONSE : HTTP_REQUEST);
-        parser->p.data = data;
-        /* Both Content-Length and chunked: clients read it as chunked (RFC 9112 section 6.3). */
-        parser->p.allow_chunked_length = server;
-}
-
-/* len 0 says that the stream has ended. */
-static enum fed parser_feed(struct parser *parser, const SETTINGS *settings, const char *data,
-                            size_t len, size_t *used)
-{
-        *used = http_parser_execute(&parser->p, settings, data, len);
-        if (HTTP_PARSER_ERRNO(&parser->p) == HPE_PAUSED)
-                return FED_PAUSED;
-        return HTTP_PARSER_ERRNO(&parser->p) == HPE_OK ? FED_ALL : FED_ERROR;
-}
-
-static int parser_pause(PARSER *p)
-{
-        http_parser_pause(p, 1);
-        return 0;
-}
-
-static void parser_resume(struct parser *parser)
-{
-        http_parser_pause(&parser->p, 0);
-}
-#endif
-
-/* ---- the observer ---- */
-
 /* What a response has to know of its request. */
 enum request_kind { REQUEST_PLAIN, REQUEST_HEAD, REQUEST_CONNECT, REQUEST_UPGRADE };
 
@@ -113,8 +23,8 @@ enum request_kind { REQUEST_PLAIN, REQUEST_HEAD, REQUEST_CONNECT, REQUEST_UPGRAD
 struct head {
         char *text; /* owned, NULL between heads */
         size_t len, cap;
-        size_t start_len;             /* of target or reason */
-        struct http1_header *headers; /* owned, NULL between heads */
+        size_t start_len;            /* of target or reason */
+        struct http_header *headers; /* owned, NULL between heads */
         size_t count, room;
         bool in_value; /* the last piece belonged to a value */
         bool complete; /* what follows are trailers */
@@ -128,18 +38,19 @@ struct side {
 };
 
 struct http1 {
-        const struct http1_events *events; /* borrowed */
-        void *ctx;                         /* borrowed */
+        const struct http_events *events; /* borrowed */
+        void *ctx;                        /* borrowed */
         struct side client, server;
         unsigned requests;           /* heads seen */
         unsigned responses;          /* final responses that have ended */
         uint8_t kinds[PIPELINE_CAP]; /* enum request_kind, by index */
         uint64_t body_bytes;
-        bool body_open; /* a response's head was reported, its end was not */
-        bool interim;   /* reading a 1xx */
-        bool awaiting;  /* the client asked to leave HTTP; the answer decides */
-        bool paused;    /* that request has ended: what the client sends now may be anything */
-        bool lost;      /* client bytes went by unread while paused */
+        uint64_t body_left; /* of a body of stated length; 0: not known, or at its end */
+        bool body_open;     /* a response's head was reported, its end was not */
+        bool interim;       /* reading a 1xx */
+        bool awaiting;      /* the client asked to leave HTTP; the answer decides */
+        bool paused;        /* that request has ended: what the client sends now may be anything */
+        bool lost;          /* client bytes went by unread while paused */
         bool silent;
 };
 
@@ -185,7 +96,7 @@ static int head_new_header(struct head *head)
                 return -1;
         if (head->count == head->room) {
                 size_t room = head->room ? head->room * 2 : 16;
-                struct http1_header *headers = realloc(head->headers, room * sizeof *headers);
+                struct http_header *headers = realloc(head->headers, room * sizeof *headers);
                 if (!headers)
                         return -1;
                 head->headers = headers;
@@ -201,7 +112,7 @@ static void head_point(struct head *head)
         const char *at = head->text + head->start_len;
 
         for (size_t i = 0; i < head->count; i++) {
-                struct http1_header *header = &head->headers[i];
+                struct http_header *header = &head->headers[i];
                 header->name = at;
                 header->value = at += header->name_len;
                 at += header->value_len;
@@ -251,7 +162,7 @@ static int on_value(PARSER *p, const char *data, size_t len)
 }
 
 /* Fill what both kinds of head share. */
-static void head_describe(struct head *head, const PARSER *p, struct http1_head *out)
+static void head_describe(struct head *head, const PARSER *p, struct http_head *out)
 {
         head_point(head);
         memset(out, 0, sizeof *out);
@@ -277,7 +188,7 @@ static int on_request_head(PARSER *p)
 {
         struct side *side = p->data;
         struct http1 *h = side->h;
-        struct http1_head head;
+        struct http_head head;
 
         if (h->requests - h->responses >= PIPELINE_CAP)
                 return -1;
@@ -325,7 +236,7 @@ static bool leaves_http(unsigned status, enum request_kind kind)
 static void report_response(struct side *side, const PARSER *p)
 {
         struct http1 *h = side->h;
-        struct http1_head head;
+        struct http_head head;
 
         head_describe(&side->head, p, &head);
         head.status = p->status_code;
@@ -334,6 +245,13 @@ static void report_response(struct side *side, const PARSER *p)
         h->events->response(h->ctx, h->responses, &head);
         head_reset(&side->head);
         side->head.complete = true;
+}
+
+/* A chunked body's length shows only in its chunks, whatever the head says. */
+static bool has_stated_length(const PARSER *p)
+{
+        return (p->flags & STATED_LENGTH) && !(p->flags & F_CHUNKED) &&
+               p->content_length <= INT64_MAX;
 }
 
 static int on_response_head(PARSER *p)
@@ -354,14 +272,27 @@ static int on_response_head(PARSER *p)
         }
         h->body_open = true;
         h->body_bytes = 0;
+        if (has_stated_length(p) && !has_no_body(status, kind))
+                h->body_left = p->content_length;
         return has_no_body(status, kind) ? 1 : 0;
 }
 
 static int on_response_body(PARSER *p, const char *data, size_t len)
 {
-        (void)data;
-        ((struct side *)p->data)->h->body_bytes += len;
+        struct http1 *h = ((struct side *)p->data)->h;
+
+        h->body_bytes += len;
+        h->body_left -= h->body_left < len ? h->body_left : len;
+        if (h->events->body)
+                h->events->body(h->ctx, h->responses, data, len);
         return 0;
+}
+
+static void report_end(struct http1 *h, unsigned index, enum http_how how)
+{
+        struct http_end end = {.how = how, .bytes = h->body_bytes, .answered = true};
+
+        h->events->body_end(h->ctx, index, &end);
 }
 
 /* The client asked to leave HTTP and the server said no: its next bytes are a request again. */
@@ -382,7 +313,8 @@ static int on_response_end(PARSER *p)
         if (h->interim)
                 return 0;
         h->body_open = false;
-        h->events->body_end(h->ctx, h->responses++, h->body_bytes, true);
+        h->body_left = 0;
+        report_end(h, h->responses++, HTTP_COMPLETE);
         if (h->responses > h->requests)
                 h->requests = h->responses; /* keep the pairing of what follows */
         if (h->awaiting && h->responses == h->requests)
@@ -409,7 +341,7 @@ static const SETTINGS response_settings = {
         .on_message_complete = on_response_end,
 };
 
-struct http1 *http1_new(const struct http1_events *events, void *ctx)
+struct http1 *http1_new(const struct http_events *events, void *ctx)
 {
         struct http1 *h = calloc(1, sizeof *h);
 
@@ -468,6 +400,24 @@ void http1_server(struct http1 *h, const char *data, size_t len)
                 fall_silent_when_done(h);
 }
 
+uint64_t http1_server_left(const struct http1 *h)
+{
+        return h->server.dead || !h->body_open || h->events->body ? 0 : h->body_left;
+}
+
+/* The parser counts a body's bytes without reading them. */
+void http1_server_skip(struct http1 *h, uint64_t bytes)
+{
+        static const char unread[65536];
+
+        while (bytes > 0) {
+                size_t len = bytes < sizeof unread ? (size_t)bytes : sizeof unread;
+
+                http1_server(h, unread, len);
+                bytes -= len;
+        }
+}
+
 void http1_server_eof(struct http1 *h)
 {
         size_t used;
@@ -482,7 +432,7 @@ void http1_finish(struct http1 *h)
 {
         if (h->body_open) {
                 h->body_open = false;
-                h->events->body_end(h->ctx, h->responses, h->body_bytes, false);
+                report_end(h, h->responses, HTTP_CUT);
         }
         silence(h);
 }

@@ -2,55 +2,28 @@
  * directions in the order they pass, tells of heads and ends of bodies. Only looks; never holds
  * bytes back, keeps at most one head per direction. When the bytes are not HTTP, or after an
  * upgrade, CONNECT 2xx or HTTP/2 preface it falls silent and costs nothing. Uses http-parser's
- * (or llhttp's) framing through this one file. Used by the pump of inspected and plain flows, and
+ * (or llhttp's) framing through http1_parser.h. Used by the pump of inspected and plain flows, and
  * by the tap. */
 #ifndef INSPECT_HTTP1_H
 #define INSPECT_HTTP1_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-struct http1_header {
-        const char *name;
-        const char *value;
-        uint32_t name_len;
-        uint32_t value_len;
-};
-
-/* A complete head; all pointers are borrowed and valid during the callback only. */
-struct http1_head {
-        const char *method; /* request only */
-        const char *target; /* request only */
-        size_t target_len;
-        unsigned status; /* response only */
-        const char *reason;
-        size_t reason_len;
-        unsigned major, minor;
-        const struct http1_header *headers;
-        size_t header_count;
-        int64_t content_length; /* -1: not stated */
-};
-
-struct http1_events {
-        /* index counts the connection's requests from 0; a response carries its request's. 1xx
-         * responses are not reported, except 101. */
-        void (*request)(void *ctx, unsigned index, const struct http1_head *head);
-        void (*response)(void *ctx, unsigned index, const struct http1_head *head);
-        /* The response's body has ended. complete is false when the connection ended first;
-         * bytes are after chunked decoding. */
-        void (*body_end)(void *ctx, unsigned index, uint64_t bytes, bool complete);
-};
+#include "inspect/http.h"
 
 struct http1;
 
 /* Returns NULL when out of memory. Caller owns; events and ctx are borrowed. */
-struct http1 *http1_new(const struct http1_events *events, void *ctx);
+struct http1 *http1_new(const struct http_events *events, void *ctx);
 void http1_free(struct http1 *h); /* NULL allowed; reports nothing */
 
 /* Bytes that passed. Any segmentation. */
 void http1_client(struct http1 *h, const char *data, size_t len);
 void http1_server(struct http1 *h, const char *data, size_t len);
+
+/* How many of the bytes that the server sends next belong to a body of stated length and so need
+ * not be looked at: the caller may move them unread (splice(2)) and say so with http1_server_skip.
+ * 0: the next byte has to be read. */
+uint64_t http1_server_left(const struct http1 *h);
+void http1_server_skip(struct http1 *h, uint64_t bytes); /* no more than http1_server_left said */
 
 /* The server's stream ended in order (FIN, or close_notify): ends a close-delimited body. */
 void http1_server_eof(struct http1 *h);

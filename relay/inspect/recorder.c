@@ -1,28 +1,29 @@
-/* recorder.c: turns what http1.c saw on one connection into events of the record (docs/record.md):
- * http.request, http.response, http.body. Owns request numbers, absolute URLs, and the times
- * between them; everything that it writes goes through record/mask.h. */
+/* recorder.c: turns what http1.c or http2.c saw on one connection into events of the record
+ * (docs/record.md): http.request, http.response, http.body, http.goaway. Owns the choice between
+ * both,  request numbers, absolute URLs, and the times between them; everything that it writes goes
+ * through record/mask.h. */
 #include "inspect/recorder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <utlist.h>
 
+#include "inspect/http1.h"
+#include "inspect/http2.h"
+#include "inspect/http_event.h"
 #include "record/mask.h"
 
 enum {
-        URL_CAP = 8192,
-        VALUE_CAP = 4096,
-        HEADERS_CAP = 100,
-        HEADERS_TOTAL_CAP = 32768, /* leaves room for the URL in one event */
+        PREFACE_SEEN = 3, /* bytes that tell HTTP/2's preface from every method */
+        DEBUG_CAP = 512,
 };
 
 /* A request whose response has not ended. */
 struct pending {
         struct pending *prev, *next;
-        unsigned index;  /* http1's */
+        unsigned index;  /* the observer's */
         uint64_t number; /* the run's */
         char *url;       /* owned, masked; may be NULL */
         unsigned status;
@@ -31,9 +32,13 @@ struct pending {
 
 struct recorder {
         struct recorder_origin origin; /* exe, scheme, host, source owned */
-        struct http1 *http;            /* owned */
-        struct pending *pending;       /* owned, oldest first */
-        const char *reason; /* why open bodies are incomplete; borrowed while finishing */
+        struct http1 *http1;           /* owned; at most one of both, NULL before it is known */
+        struct http2 *http2;           /* owned */
+        char early[PREFACE_SEEN];      /* the client's first bytes, until it is known */
+        size_t early_len;
+        bool stopped;            /* nothing to see any more */
+        struct pending *pending; /* owned, oldest first */
+        const char *reason;      /* why open bodies are incomplete; borrowed while finishing */
 };
 
 static int64_t now_us(void)
@@ -60,97 +65,7 @@ static struct pending *pending_get(struct recorder *r, unsigned index)
         return p;
 }
 
-static const struct http1_header *header_get(const struct http1_head *head, const char *name)
-{
-        size_t len = strlen(name);
-
-        for (size_t i = 0; i < head->header_count; i++) {
-                const struct http1_header *header = &head->headers[i];
-                if (header->name_len == len && !strncasecmp(header->name, name, len))
-                        return header;
-        }
-        return NULL;
-}
-
-/* The authority for a request without Host: our own idea of whom the client talks to. */
-static void default_authority(const struct recorder_origin *origin, char *out, size_t cap)
-{
-        bool usual = origin->port == (strcmp(origin->scheme, "https") ? 80 : 443);
-        bool v6 = strchr(origin->host, ':') != NULL;
-        int len = snprintf(out, cap, v6 ? "[%s]" : "%s", origin->host);
-
-        if (!usual && len > 0 && (size_t)len < cap)
-                snprintf(out + len, cap - (size_t)len, ":%u", origin->port);
-}
-
-/* The request's URL (RFC 9110 section 7.1), not masked; caller frees. NULL without memory. */
-static char *absolute_url(const struct recorder *r, const struct http1_head *head)
-{
-        const struct http1_header *host = header_get(head, "Host");
-        char authority[300] = "";
-        char *url = NULL;
-        int target_len = (int)head->target_len;
-
-        bool origin_form = target_len && head->target[0] == '/';
-        bool asterisk = target_len == 1 && head->target[0] == '*';
-        if ((!origin_form && !asterisk) || !r->origin.scheme)
-                return strndup(head->target, head->target_len);
-        if (host && host->value_len && host->value_len < sizeof authority)
-                memcpy(authority, host->value, host->value_len);
-        else if (r->origin.host)
-                default_authority(&r->origin, authority, sizeof authority);
-        if (!*authority)
-                return strndup(head->target, head->target_len);
-        if (asprintf(&url, "%s://%s%.*s", r->origin.scheme, authority, asterisk ? 0 : target_len,
-                     head->target) < 0)
-                return NULL;
-        return url;
-}
-
-static char *masked_url(const struct recorder *r, const struct http1_head *head)
-{
-        char out[URL_CAP];
-        char *url = absolute_url(r, head);
-
-        if (!url)
-                return NULL;
-        mask_url(url, strlen(url), out, sizeof out);
-        free(url);
-        return strdup(out);
-}
-
-static void add_version(struct event *e, const struct http1_head *head)
-{
-        char version[16];
-
-        snprintf(version, sizeof version, "%u.%u", head->major, head->minor);
-        event_str(e, "version", version);
-}
-
-static void add_headers(struct event *e, const struct http1_head *head)
-{
-        char value[VALUE_CAP];
-        size_t total = 0;
-
-        event_open_array(e, "headers");
-        for (size_t i = 0; i < head->header_count; i++) {
-                const struct http1_header *header = &head->headers[i];
-                size_t len = mask_header(header->name, header->name_len, header->value,
-                                         header->value_len, value, sizeof value);
-                total += header->name_len + len;
-                if (i == HEADERS_CAP || total > HEADERS_TOTAL_CAP) {
-                        e->clipped = true;
-                        break;
-                }
-                event_open_array(e, NULL);
-                event_strn(e, NULL, header->name, header->name_len);
-                event_strn(e, NULL, value, len);
-                event_close_array(e);
-        }
-        event_close_array(e);
-}
-
-static void on_request(void *ctx, unsigned index, const struct http1_head *head)
+static void on_request(void *ctx, unsigned index, const struct http_head *head)
 {
         struct recorder *r = ctx;
         struct pending *p = calloc(1, sizeof *p);
@@ -161,19 +76,19 @@ static void on_request(void *ctx, unsigned index, const struct http1_head *head)
         p->index = index;
         p->number = ++*r->origin.next_request;
         p->head_us = now_us();
-        p->url = masked_url(r, head);
+        p->url = http_event_url(&r->origin, head);
         DL_APPEND(r->pending, p);
         event_begin(&e, EVENT_HTTP_REQUEST, &r->origin.who, r->origin.flow);
         event_int(&e, "request", (int64_t)p->number);
         event_str(&e, "source", r->origin.source);
         event_str(&e, "method", head->method);
         event_str(&e, "url", p->url);
-        add_version(&e, head);
-        add_headers(&e, head);
+        http_event_version(&e, head);
+        http_event_headers(&e, "headers", head->headers, head->header_count);
         record_write(r->origin.record, &e);
 }
 
-static void on_response(void *ctx, unsigned index, const struct http1_head *head)
+static void on_response(void *ctx, unsigned index, const struct http_head *head)
 {
         struct recorder *r = ctx;
         struct pending *p = pending_get(r, index);
@@ -187,7 +102,7 @@ static void on_response(void *ctx, unsigned index, const struct http1_head *head
         event_int(&e, "status", head->status);
         if (head->reason_len)
                 event_strn(&e, "reason", head->reason, head->reason_len);
-        add_version(&e, head);
+        http_event_version(&e, head);
         if (head->content_length >= 0)
                 event_int(&e, "content_length", head->content_length);
         if (p) {
@@ -196,37 +111,96 @@ static void on_response(void *ctx, unsigned index, const struct http1_head *head
                 p->status = head->status;
                 p->head_us = now;
         }
-        add_headers(&e, head);
+        http_event_headers(&e, "headers", head->headers, head->header_count);
         record_write(r->origin.record, &e);
 }
 
-static void on_body_end(void *ctx, unsigned index, uint64_t bytes, bool complete)
+/* Why it is not complete; NULL when it is. */
+static const char *end_reason(const struct recorder *r, enum http_how how)
+{
+        switch (how) {
+        case HTTP_COMPLETE:
+                return NULL;
+        case HTTP_CUT:
+                return r->reason;
+        case HTTP_CLIENT_RESET:
+                return "client reset the stream";
+        case HTTP_SERVER_RESET:
+                return "origin reset the stream";
+        case HTTP_SHORT:
+                return "not as long as stated";
+        }
+        return NULL;
+}
+
+static void write_body(struct recorder *r, const struct pending *p, const struct http_end *end)
+{
+        struct event e;
+
+        event_begin(&e, EVENT_HTTP_BODY, &r->origin.who, r->origin.flow);
+        event_int(&e, "request", (int64_t)p->number);
+        if (end->answered)
+                event_int(&e, "status", p->status);
+        event_int(&e, "bytes", (int64_t)end->bytes);
+        event_bool(&e, "complete", end->how == HTTP_COMPLETE);
+        event_str(&e, "reason", end_reason(r, end->how));
+        event_str(&e, "error", end->error);
+        if (end->trailer_count)
+                http_event_headers(&e, "trailers", end->trailers, end->trailer_count);
+        event_ms(&e, "duration_ms", now_us() - p->head_us);
+        record_write(r->origin.record, &e);
+}
+
+static void on_body_end(void *ctx, unsigned index, const struct http_end *end)
 {
         struct recorder *r = ctx;
         struct pending *p = pending_get(r, index);
-        struct event e;
 
         if (!p)
                 return;
         /* The tap hands on only the bytes that may hold heads, so it cannot count bodies. */
-        if (strcmp(r->origin.source, "tap") != 0) {
-                event_begin(&e, EVENT_HTTP_BODY, &r->origin.who, r->origin.flow);
-                event_int(&e, "request", (int64_t)p->number);
-                event_int(&e, "status", p->status);
-                event_int(&e, "bytes", (int64_t)bytes);
-                event_bool(&e, "complete", complete);
-                if (!complete)
-                        event_str(&e, "reason", r->reason);
-                event_ms(&e, "duration_ms", now_us() - p->head_us);
-                record_write(r->origin.record, &e);
-        }
+        if (strcmp(r->origin.source, "tap") != 0)
+                write_body(r, p, end);
         pending_free(r, p);
 }
 
-static const struct http1_events events = {
+static void on_goaway(void *ctx, const struct http_goaway *goaway)
+{
+        struct recorder *r = ctx;
+        char debug[DEBUG_CAP];
+        struct event e;
+
+        event_begin(&e, EVENT_HTTP_GOAWAY, &r->origin.who, r->origin.flow);
+        event_str(&e, "source", r->origin.source);
+        event_str(&e, "side", goaway->from_server ? "origin" : "client");
+        event_str(&e, "error", goaway->error);
+        event_int(&e, "last_stream", goaway->last_stream);
+        mask_url(goaway->debug, goaway->debug_len, debug, sizeof debug);
+        if (*debug)
+                event_str(&e, "debug", debug);
+        record_write(r->origin.record, &e);
+}
+
+static void on_stopped(void *ctx, const char *why)
+{
+        struct recorder *r = ctx;
+        char note[200];
+        struct event e;
+
+        snprintf(note, sizeof note, "HTTP/2 on this connection is not recorded any further: %s",
+                 why);
+        event_begin(&e, EVENT_RELAY_NOTE, &r->origin.who, r->origin.flow);
+        event_str(&e, "note", note);
+        event_str(&e, "severity", "note");
+        record_write(r->origin.record, &e);
+}
+
+static const struct http_events events = {
         .request = on_request,
         .response = on_response,
         .body_end = on_body_end,
+        .goaway = on_goaway,
+        .stopped = on_stopped,
 };
 
 /* NULL stays NULL; *ok becomes false when memory is short. */
@@ -251,8 +225,7 @@ struct recorder *recorder_new(const struct recorder_origin *origin)
         r->origin.scheme = copy(origin->scheme, &ok);
         r->origin.host = copy(origin->host, &ok);
         r->origin.source = copy(origin->source ? origin->source : "relay", &ok);
-        r->http = http1_new(&events, r);
-        if (ok && r->http)
+        if (ok)
                 return r;
         recorder_free(r);
         return NULL;
@@ -262,7 +235,8 @@ void recorder_free(struct recorder *r)
 {
         if (!r)
                 return;
-        http1_free(r->http);
+        http1_free(r->http1);
+        http2_free(r->http2);
         while (r->pending)
                 pending_free(r, r->pending);
         free((char *)r->origin.who.exe);
@@ -272,29 +246,120 @@ void recorder_free(struct recorder *r)
         free(r);
 }
 
+/* ---- which version? ---- */
+
+static void begin(struct recorder *r, bool is_http2)
+{
+        if (is_http2)
+                r->http2 = http2_new(&events, r);
+        else
+                r->http1 = http1_new(&events, r);
+        r->stopped = !r->http1 && !r->http2;
+}
+
+static bool is_begun(const struct recorder *r)
+{
+        return r->http1 || r->http2 || r->stopped;
+}
+
+/* Keeps the client's first bytes back from the observers until they tell. Moves data on. */
+static void look(struct recorder *r, const char **data, size_t *len)
+{
+        while (*len && r->early_len < sizeof r->early && !is_begun(r)) {
+                r->early[r->early_len++] = *(*data)++;
+                (*len)--;
+                bool same = !memcmp(r->early, http2_preface, r->early_len);
+                if (!same || r->early_len == sizeof r->early)
+                        begin(r, same);
+        }
+}
+
+static void client_bytes(struct recorder *r, const char *data, size_t len)
+{
+        if (r->http1)
+                http1_client(r->http1, data, len);
+        else if (r->http2)
+                http2_client(r->http2, data, len);
+}
+
+static void release_early(struct recorder *r)
+{
+        size_t len = r->early_len;
+
+        r->early_len = 0;
+        client_bytes(r, r->early, len);
+}
+
 void recorder_client(struct recorder *r, const char *data, size_t len)
 {
-        http1_client(r->http, data, len);
+        if (!is_begun(r))
+                look(r, &data, &len);
+        if (!is_begun(r))
+                return;
+        if (r->early_len)
+                release_early(r);
+        client_bytes(r, data, len);
 }
 
 void recorder_server(struct recorder *r, const char *data, size_t len)
 {
-        http1_server(r->http, data, len);
+        /* A server's settings may come before the client's preface: the length of that frame has
+         * a zero in front, and no status line begins so. */
+        if (len && !is_begun(r)) {
+                begin(r, data[0] == 0);
+                release_early(r);
+        }
+        if (r->http1)
+                http1_server(r->http1, data, len);
+        else if (r->http2)
+                http2_server(r->http2, data, len);
+}
+
+uint64_t recorder_server_left(const struct recorder *r)
+{
+        return r->http1 && !r->stopped ? http1_server_left(r->http1) : 0;
+}
+
+void recorder_client_skip(struct recorder *r, uint64_t bytes)
+{
+        if (r->http2)
+                http2_client_skip(r->http2, bytes);
+        else
+                r->stopped = true;
+}
+
+void recorder_server_skip(struct recorder *r, uint64_t bytes)
+{
+        if (r->http2)
+                http2_server_skip(r->http2, bytes);
+        else if (r->http1 && bytes <= http1_server_left(r->http1))
+                http1_server_skip(r->http1, bytes);
+        else
+                r->stopped = true;
 }
 
 void recorder_server_eof(struct recorder *r)
 {
-        http1_server_eof(r->http);
+        if (r->http1)
+                http1_server_eof(r->http1);
 }
 
 void recorder_finish(struct recorder *r, const char *reason)
 {
         r->reason = reason;
-        http1_finish(r->http);
+        if (r->http1)
+                http1_finish(r->http1);
+        if (r->http2)
+                http2_finish(r->http2);
         r->reason = NULL;
+        r->stopped = true;
 }
 
 bool recorder_is_active(const struct recorder *r)
 {
-        return http1_is_active(r->http);
+        if (r->stopped)
+                return false;
+        if (r->http1)
+                return http1_is_active(r->http1);
+        return !r->http2 || http2_is_active(r->http2);
 }

@@ -1,9 +1,14 @@
-/* From HTTP observation to record: turns http1's callbacks into http.request, http.response and
- * http.body events with request numbers, absolute URLs and masking. One per observed connection. */
+/* From HTTP observation to record: turns http1's and http2's callbacks into http.request,
+ * http.response, http.body and http.goaway events with request numbers, absolute URLs and masking.
+ * Which version it is, the first bytes tell. One per observed connection; inspected and plain flows
+ * and what the tap sends are fed alike. */
 #ifndef INSPECT_RECORDER_H
 #define INSPECT_RECORDER_H
 
-#include "inspect/http1.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "record/writer.h"
 
 struct recorder_origin {
@@ -25,12 +30,19 @@ void recorder_free(struct recorder *r);
 
 void recorder_client(struct recorder *r, const char *data, size_t len);
 void recorder_server(struct recorder *r, const char *data, size_t len);
+/* Bytes of a response's body that may be moved unread: see http1.h. HTTP/2's frames are too short.
+ */
+uint64_t recorder_server_left(const struct recorder *r);
+/* Bytes passed that nobody read or copied: no more than recorder_server_left said, or, for the tap,
+ * which copies only heads, within HTTP/2's DATA (http2.h); anywhere else the recorder stops. */
+void recorder_client_skip(struct recorder *r, uint64_t bytes);
+void recorder_server_skip(struct recorder *r, uint64_t bytes);
 void recorder_server_eof(struct recorder *r);
 /* The connection is over; reason completes http.body ("client closed", "origin closed", "reset").
  */
 void recorder_finish(struct recorder *r, const char *reason);
 
-/* False once the bytes have turned out not to be HTTP/1.x (any more): plain flows may then splice.
+/* False once the bytes have turned out not to be HTTP (any more): plain flows may then splice.
  */
 bool recorder_is_active(const struct recorder *r);
 

@@ -227,6 +227,7 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
         case WIRE_HELLO:
         case WIRE_LOOKUP:
         case WIRE_FILE:
+        case WIRE_LOCK:
         case WIRE_TAP:
         case WIRE_UNCOVERED:
                 message_report(c->relay, c->pid, packet, len);
@@ -308,15 +309,16 @@ static void accepted(struct relay *relay, int fd)
 }
 
 /* A thread's messages come on a connection each and must be handled in its order: those that were
- * accepted before their message had come have it by the time the next one connects. */
-static void hear_silent(struct control *control)
+ * accepted before their message had come have it by the time the next one connects, and what is
+ * asked of a descriptor comes behind the announcement of where it is. */
+static void hear_earlier(struct control *control)
 {
         struct control_client *c;
 
-        if (control->silent == 0)
+        if (control->silent == 0 && control->relay->unjoined == 0)
                 return;
         DL_FOREACH (control->relay->control_clients, c)
-                if (c->silent && !c->closed)
+                if (!c->closed && (c->silent || (c->flow != NULL && c->flow->expects_join)))
                         client_read(c);
 }
 
@@ -327,7 +329,7 @@ static bool accept_some(struct control *control)
 
                 if (fd < 0)
                         return false;
-                hear_silent(control);
+                hear_earlier(control);
                 accepted(control->relay, fd);
         }
         return true;

@@ -1,7 +1,7 @@
 /* The dialogue with a SOCKS proxy: 4 and 4a in one exchange, 5 with its method, login and request.
  * The variants without a letter look the goal's name up here. */
 #include "net/dial_state.h"
-#include "net/socks.h"
+#include "net/socks_out.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static void say(struct dial *d, unsigned char *message, size_t len)
                           dial_shown(d));
         else
                 dial_send(d, message, len);
-        explicit_bzero(message, SOCKS_MESSAGE_MAX);
+        explicit_bzero(message, SOCKS_OUT_MAX);
 }
 
 /* ---- the goal: a name that the proxy looks up, or an address ---- */
@@ -43,7 +43,7 @@ static bool is_by_name(const struct dial *d)
 
 static void say_request(struct dial *d, const char *name)
 {
-        unsigned char message[SOCKS_MESSAGE_MAX];
+        unsigned char message[SOCKS_OUT_MAX];
         char user[256], password[256], literal[64];
         const char *host;
         uint16_t port;
@@ -51,10 +51,10 @@ static void say_request(struct dial *d, const char *name)
 
         dial_goal(d, &host, &port, literal);
         if (d->protocol == &dial_socks5) {
-                len = socks5_request(message, name, &d->local, port);
+                len = socks_out_request5(message, name, &d->local, port);
         } else {
                 split_login(d, user, password);
-                len = socks4_request(message, name, &d->local, port, user);
+                len = socks_out_request4(message, name, &d->local, port, user);
                 explicit_bzero(password, sizeof password);
         }
         d->step = STEP_REQUEST;
@@ -102,9 +102,9 @@ static void odd(struct dial *d)
 
 static void refused(struct dial *d, int code)
 {
-        d->result.auth_wanted = code == SOCKS_LOGIN_REFUSED;
-        dial_fail(d, DIAL_PROXY, socks_errno(code), "the upstream proxy %s refused: %s",
-                  dial_shown(d), socks_words(code));
+        d->result.auth_wanted = code == SOCKS_OUT_LOGIN_REFUSED;
+        dial_fail(d, DIAL_PROXY, socks_out_errno(code), "the upstream proxy %s refused: %s",
+                  dial_shown(d), socks_out_words(code));
 }
 
 static void ended(struct dial *d, int error)
@@ -124,7 +124,7 @@ static void late(struct dial *d)
 
 static void chosen(struct dial *d, int method)
 {
-        unsigned char message[SOCKS_MESSAGE_MAX];
+        unsigned char message[SOCKS_OUT_MAX];
         char user[256], password[256];
 
         if (method == 0) {
@@ -141,7 +141,7 @@ static void chosen(struct dial *d, int method)
         split_login(d, user, password);
         d->result.credentials = true;
         d->step = STEP_LOGIN;
-        say(d, message, socks5_login(message, user, password));
+        say(d, message, socks_out_login(message, user, password));
         explicit_bzero(password, sizeof password);
 }
 
@@ -149,7 +149,7 @@ static void granted(struct dial *d, int len, int code)
 {
         if (len < 0)
                 odd(d);
-        else if (code > SOCKS_OK)
+        else if (code > SOCKS_OUT_OK)
                 refused(d, code);
         else if (len > 0) {
                 dial_use(d, (size_t)len);
@@ -166,13 +166,13 @@ static void received5(struct dial *d)
                 return; /* it has nothing to say while a name is looked up */
         switch (d->step) {
         case STEP_METHOD:
-                len = socks5_method(data, d->in_len, &code);
+                len = socks_out_method(data, d->in_len, &code);
                 break;
         case STEP_LOGIN:
-                len = socks5_login_reply(data, d->in_len, &code);
+                len = socks_out_login_reply(data, d->in_len, &code);
                 break;
         case STEP_REQUEST:
-                granted(d, socks5_reply(data, d->in_len, &code), code);
+                granted(d, socks_out_reply5(data, d->in_len, &code), code);
                 return;
         }
         if (len < 0) {
@@ -183,7 +183,7 @@ static void received5(struct dial *d)
                 dial_use(d, (size_t)len);
                 if (method)
                         chosen(d, code);
-                else if (code != SOCKS_OK)
+                else if (code != SOCKS_OUT_OK)
                         refused(d, code);
                 else
                         request(d);
@@ -195,15 +195,15 @@ static void received4(struct dial *d)
         int code = -1;
 
         if (d->found == NULL)
-                granted(d, socks4_reply((const unsigned char *)d->in, d->in_len, &code), code);
+                granted(d, socks_out_reply4((const unsigned char *)d->in, d->in_len, &code), code);
 }
 
 static void start5(struct dial *d)
 {
-        unsigned char message[SOCKS_MESSAGE_MAX];
+        unsigned char message[SOCKS_OUT_MAX];
 
         d->step = STEP_METHOD;
-        say(d, message, socks5_greeting(message, d->hop->credentials != NULL));
+        say(d, message, socks_out_greeting(message, d->hop->credentials != NULL));
 }
 
 static void start4(struct dial *d)

@@ -1,58 +1,22 @@
 /* Explicit clients; see explicit.h. */
 #include "net/explicit.h"
+#include "net/front.h"
 #include "net/head.h"
-#include "net/listener.h"
-#include "net/process.h"
 #include "net/reply.h"
-#include "record/mask.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-static void write_connect(struct flow *flow)
-{
-        struct event_who who = flow_who(flow);
-        struct event e;
-
-        event_begin(&e, EVENT_CONNECT, &who, flow->id);
-        event_str(&e, "kind", flow->kind == FLOW_CONNECT ? "connect" : "http");
-        event_str(&e, "name", flow->name);
-        event_int(&e, "port", flow->port);
-        event_int(&e, "source_port", flow->key.port);
-        record_write(flow->relay->record, &e);
-}
-
-/* A target that is this relay itself would be answered by itself, for ever. */
-static bool is_own(const struct flow *flow, const struct authority *to)
-{
-        return (strcmp(to->host, "localhost") == 0 || strncmp(to->host, "127.", 4) == 0 ||
-                strcmp(to->host, "::1") == 0) &&
-               listener_has_port(flow->relay, to->port);
-}
-
-static void choose(struct flow *flow, const struct authority *to, bool plain)
-{
-        flow_choose(flow, routing_list(flow->relay->options->routing, plain, to->host, to->host,
-                                       to->port));
-}
-
-/* Start dialling. */
+/* Choose the way and start dialling. */
 static void go(struct flow *flow, const struct authority *to, bool plain, const struct head *head)
 {
         const struct head_field *auth = head_find(head, "Proxy-Authorization");
         char *value = auth != NULL ? strndup(auth->value.at, auth->value.len) : NULL;
 
-        flow->name = strdup(to->host);
-        flow->port = to->port;
-        if (!plain)
-                choose(flow, to, false);
-        write_connect(flow);
-        if (is_own(flow, to))
+        if (!front_target(flow, to->host, to->port, plain))
                 reply_refuse(flow, 403, "tapline: %s port %u is this relay itself.", to->host,
                              to->port);
         else
@@ -220,7 +184,8 @@ static void do_forward(struct flow *flow, const struct head *head)
                 reply_refuse(flow, 400, "tapline: the URL has no valid host and port.");
                 return;
         }
-        choose(flow, &to, true);
+        flow_choose(flow,
+                    routing_list(flow->relay->options->routing, true, to.host, NULL, to.port));
         if (queue_forward(flow, head, authority, path, upstream_http(flow->via)) < 0)
                 reply_refuse(flow, 502, "tapline: out of memory.");
         else
@@ -290,7 +255,7 @@ static bool head_room(struct flow *flow)
         return true;
 }
 
-static void read_head(struct flow *flow)
+void explicit_drive(struct flow *flow)
 {
         while (flow->state == FLOW_HEAD) {
                 ssize_t n;
@@ -313,55 +278,4 @@ static void read_head(struct flow *flow)
                 flow->head_len += (size_t)n;
                 parse_head(flow);
         }
-}
-
-/* On the private listener only this user's programs are served: the kernel knows whose socket it
- * is. */
-static bool is_allowed(struct flow *flow)
-{
-        struct sockaddr_storage local, remote;
-        socklen_t local_len = sizeof local, remote_len = sizeof remote;
-        uid_t uid;
-
-        if (flow->public_listener)
-                return true;
-        if (getsockname(flow->client.fd, (struct sockaddr *)&local, &local_len) < 0 ||
-            getpeername(flow->client.fd, (struct sockaddr *)&remote, &remote_len) < 0 ||
-            process_socket_uid(&remote, &local, &uid) < 0)
-                return false;
-        return uid == geteuid();
-}
-
-void explicit_drive(struct flow *flow)
-{
-        char first;
-        ssize_t n;
-
-        if (flow->head_len > 0) {
-                read_head(flow);
-                return;
-        }
-        if (flow->relay->unjoined > 0 && !flow->public_listener && !flow->again.queued &&
-            !flow->classified) {
-                flow->classified = true; /* give the announcement this turn to come */
-                loop_defer(flow->relay->loop, &flow->again);
-                return;
-        }
-        n = recv(flow->client.fd, &first, 1, MSG_PEEK);
-        if (n < 0 && errno == EAGAIN)
-                return;
-        if (n == 1 && !isalpha((unsigned char)first) && first != '\r' && first != '\n') {
-                if (flow->public_listener)
-                        reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
-                return; /* a redirected program's: the announcement must follow, or the limit ends
-                           it */
-        }
-        if (n == 1 && !is_allowed(flow)) {
-                relay_note(flow->relay,
-                           "a connection of another user to the private listener was closed");
-                flow_abort(flow, &(struct flow_end){"relay", "refused",
-                                                    "not announced, and not this user's", 0});
-                return;
-        }
-        read_head(flow);
 }

@@ -2,11 +2,12 @@
 #include "net/flow.h"
 #include "net/control.h"
 #include "net/flow_event.h"
+#include "net/front.h"
 #include "net/held.h"
 #include "net/names.h"
+#include "net/move.h"
 #include "net/past.h"
 #include "net/process.h"
-#include "net/reply.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
 #include "net/way_out.h"
@@ -135,7 +136,7 @@ static void limit_reached(uv_timer_t *timer)
         struct flow *flow = timer->data;
 
         if (flow->state == FLOW_HEAD)
-                reply_head_timeout(flow);
+                front_timeout(flow);
         else if (flow->held && flow->client.fd < 0)
                 held_check(flow);
         else
@@ -294,8 +295,8 @@ static void dialled(void *ctx, struct dial_result *result)
         }
         if (result->stage == DIAL_DONE) {
                 attach(&flow->server, result->fd);
-                if (flow->kind == FLOW_CONNECT && !flow->passing)
-                        reply_established(flow);
+                if (flow->kind != FLOW_REDIRECTED && !flow->passing)
+                        front_established(flow);
                 side_queue(&flow->client, result->after, result->after_len);
         }
         if (flow->passing && result->stage == DIAL_DONE)
@@ -304,7 +305,7 @@ static void dialled(void *ctx, struct dial_result *result)
                 flow_abort(flow, &(struct flow_end){"server", "error", "dialling afresh failed",
                                                     result->error});
         else if (flow->kind != FLOW_REDIRECTED)
-                reply_dialled(flow, result);
+                front_dialled(flow, result);
         else if (result->stage == DIAL_DONE)
                 redirected_dialled(flow);
         else
@@ -352,7 +353,7 @@ void side_abort(struct side *side)
 
 static void side_close(struct side *side)
 {
-        tunnel_drop_pipe(side);
+        move_drop_pipe(side);
         loop_remove(side->flow->relay->loop, &side->watch);
         if (side->fd >= 0)
                 close(side->fd);
@@ -375,7 +376,8 @@ void flow_close(struct flow *flow, const struct flow_end *end)
                 return;
         if (flow->recorder != NULL)
                 recorder_finish(flow->recorder, finish_reason(end));
-        if (flow->kind != FLOW_HTTP || flow->name != NULL || flow->address.family != 0)
+        if ((flow->kind != FLOW_HTTP && flow->kind != FLOW_SOCKS) || flow->name != NULL ||
+            flow->address.family != 0)
                 flow_event_close(flow, end);
         if (flow->cookie != 0)
                 past_add(flow);

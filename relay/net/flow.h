@@ -1,6 +1,6 @@
 /* One connection through the relay: two sides, a state, and how it ended. Owns both descriptors and
- * everything that hangs on them. tunnel.c moves the bytes, explicit.c reads heads, control.c brings
- * announcements; flow.c owns life, events in the record, and death.
+ * everything that hangs on them. tunnel.c moves the bytes, front.c meets new clients, control.c
+ * brings announcements; flow.c owns life, events in the record, and death.
  *
  *   redirected:  DIALLING -> JOINING -> TUNNEL | INTERCEPT -> CLOSED
  *   explicit:    HEAD -> DIALLING -> TUNNEL | INTERCEPT | ANSWER -> CLOSED */
@@ -22,7 +22,7 @@ enum flow_state {
         FLOW_CLOSED,    /* to be freed at the end of the turn */
 };
 
-enum flow_kind { FLOW_REDIRECTED, FLOW_CONNECT, FLOW_HTTP };
+enum flow_kind { FLOW_REDIRECTED, FLOW_CONNECT, FLOW_HTTP, FLOW_SOCKS };
 
 struct side {
         struct watch watch; /* its fd is this side's; registered while the state needs it */
@@ -81,8 +81,9 @@ struct flow {
         bool passing;                   /* dialled afresh after INTERCEPT_PASS: hands off */
         struct recorder *recorder;      /* owned; NULL: not observed */
         struct intercept *intercept;    /* owned */
-        char *head;                     /* owned: request head being read */
+        char *head;                     /* owned: request being read */
         size_t head_len, head_cap;
+        unsigned char socks_version, socks_step;
         uint64_t body_left;    /* of a forwarded request; UINT64_MAX: not limited */
         struct deferred again; /* more to do without waiting for an event */
         uv_timer_t *timer;     /* owned; closes itself */

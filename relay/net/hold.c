@@ -1,11 +1,9 @@
 /* The port that answers no SYN; see hold.h. */
 #include "net/hold.h"
+#include "net/diag.h"
 #include "net/dial.h"
 
 #include <errno.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -27,7 +25,7 @@ struct door {
 struct hold {
         struct door v4, v6;
         uint16_t port;
-        int diag; /* owned: netlink socket */
+        int diag; /* owned: diag_open */
 };
 
 static void loopback(int family, uint16_t port, struct wire_addr *out)
@@ -161,56 +159,17 @@ int hold_is_answered(int fd)
         return info.tcpi_state != TCP_SYN_SENT;
 }
 
-static void diag_address(const struct wire_addr *from, __be16 *port, __be32 *address)
-{
-        *port = htons(from->port);
-        memcpy(address, from->bytes, sizeof from->bytes);
-}
-
-/* Returns the state of the socket (TCP_* of tcp.h) or -errno. */
-static int ask_state(int diag, const struct wire_addr *local, const struct wire_addr *remote,
-                     uint64_t cookie)
-{
-        struct {
-                struct nlmsghdr head;
-                struct inet_diag_req_v2 body;
-        } request = {.head = {.nlmsg_len = sizeof request,
-                              .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-                              .nlmsg_flags = NLM_F_REQUEST}};
-        _Alignas(struct nlmsghdr) char answer[1024];
-        struct nlmsghdr *head = (struct nlmsghdr *)answer;
-        ssize_t n;
-
-        request.body.sdiag_family = (__u8)local->family;
-        request.body.sdiag_protocol = IPPROTO_TCP;
-        request.body.idiag_states = ~0u;
-        request.body.id.idiag_cookie[0] = cookie != 0 ? (__u32)cookie : INET_DIAG_NOCOOKIE;
-        request.body.id.idiag_cookie[1] = cookie != 0 ? (__u32)(cookie >> 32) : INET_DIAG_NOCOOKIE;
-        diag_address(local, &request.body.id.idiag_sport, request.body.id.idiag_src);
-        diag_address(remote, &request.body.id.idiag_dport, request.body.id.idiag_dst);
-        if (send(diag, &request, sizeof request, 0) < 0)
-                return -errno;
-        n = recv(diag, answer, sizeof answer,
-                 MSG_DONTWAIT); /* the kernel has answered within send() */
-        if (n < 0)
-                return -errno;
-        if (!NLMSG_OK(head, (size_t)n))
-                return -EPROTO;
-        if (head->nlmsg_type == NLMSG_ERROR)
-                return ((struct nlmsgerr *)NLMSG_DATA(head))->error;
-        return ((struct inet_diag_msg *)NLMSG_DATA(head))->idiag_state;
-}
-
 int hold_is_waiting(struct hold *hold, const struct wire_addr *client, uint64_t cookie)
 {
+        struct diag_socket found;
         struct wire_addr door;
-        int state;
+        int result;
 
         loopback(client->family, hold->port, &door);
-        state = ask_state(hold->diag, client, &door, cookie);
-        if (state == -ENOENT || state == -ESTALE)
+        result = diag_ask(hold->diag, client, &door, cookie, &found);
+        if (result == -ENOENT || result == -ESTALE)
                 return 0;
-        return state < 0 ? state : state == TCP_SYN_SENT;
+        return result < 0 ? result : found.state == TCP_SYN_SENT;
 }
 
 static short events_of(int fd, int wait_ms)
@@ -287,7 +246,7 @@ struct hold *hold_new(void)
         if (hold == NULL)
                 return NULL;
         hold->v4 = hold->v6 = (struct door){-1, -1};
-        hold->diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        hold->diag = diag_open();
         if (hold->diag < 0 || !open_doors(hold) || !works(hold, AF_INET)) {
                 hold_free(hold);
                 return NULL;

@@ -1,7 +1,6 @@
 /* Listening sockets; see listener.h. */
 #include "net/listener.h"
-#include "net/explicit.h"
-#include "net/flow.h"
+#include "net/front.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -52,7 +51,7 @@ static void accepted(struct listener *l, int fd, const struct sockaddr_storage *
                 flow->key = flow_key(&peer);
         flow_attach_client(flow, fd);
         flow_limit(flow, l->is_public ? HEAD_MS : ANNOUNCE_MS);
-        explicit_drive(flow);
+        front_drive(flow);
 }
 
 static void ready(struct watch *w, uint32_t events)

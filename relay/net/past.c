@@ -1,5 +1,6 @@
 /* What became of connections that are gone; see past.h. */
 #include "net/past.h"
+#include "net/own.h"
 
 #include <stdlib.h>
 #include <uthash.h>
@@ -10,8 +11,9 @@ struct past {
         uint64_t cookie;
         int error;
         bool was_inspected;
-        struct wire_addr peer;
-        UT_hash_handle hh; /* in order of age */
+        struct wire_addr peer, own;
+        bool own_is_settled; /* own_of_flow */
+        UT_hash_handle hh;   /* in order of age */
 };
 
 static struct past *find(struct relay *relay, uint64_t cookie)
@@ -56,6 +58,7 @@ void past_add(const struct flow *flow)
         p->error = flow->verdict_error;
         p->was_inspected = flow->intercept != NULL;
         p->peer = flow->address;
+        p->own_is_settled = own_of_flow(flow, &p->own);
         HASH_ADD(hh, relay->pasts, cookie, sizeof p->cookie, p);
 }
 
@@ -66,6 +69,9 @@ bool past_verdict(struct relay *relay, uint64_t cookie, struct wire_verdict *ver
         if (p == NULL)
                 return false;
         verdict->peer = p->peer;
+        verdict->local = p->own;
+        if (!p->own_is_settled)
+                own_by_route(&p->peer, &verdict->local);
         verdict->error = p->error;
         verdict->state = p->error != 0 ? WIRE_STATE_FAILED : WIRE_STATE_OPEN;
         return true;

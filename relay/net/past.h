@@ -8,7 +8,7 @@
 /* Remember flow, which has a cookie. The oldest is forgotten when there are too many. */
 void past_add(const struct flow *flow);
 
-/* Fill verdict as flow_verdict would have. Returns false, verdict untouched, if it is not known
+/* Fill verdict as message_peer would have. Returns false, verdict untouched, if it is not known
  * (any more). */
 bool past_verdict(struct relay *relay, uint64_t cookie, struct wire_verdict *verdict);
 

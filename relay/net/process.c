@@ -1,13 +1,9 @@
 /* Processes; see process.h. */
 #include "net/process.h"
+#include "net/address.h"
+#include "net/diag.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <limits.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,63 +102,20 @@ bool process_table_is_inspected(struct process_table *table, pid_t pid)
         return p != NULL && p->inspected;
 }
 
-/* Fill a diag address (network order, v4 in the first word) and port from a socket address. */
-static void diag_address(const struct sockaddr_storage *from, __be16 *port, __be32 *address)
-{
-        const struct sockaddr_in *v4 = (const void *)from;
-        const struct sockaddr_in6 *v6 = (const void *)from;
-
-        *port = from->ss_family == AF_INET ? v4->sin_port : v6->sin6_port;
-        if (from->ss_family == AF_INET)
-                memcpy(address, &v4->sin_addr, 4);
-        else
-                memcpy(address, &v6->sin6_addr, 16);
-}
-
-static int exchange(int fd, const void *request, size_t len, void *answer, size_t cap, size_t *got)
-{
-        struct timeval limit = {.tv_sec = 1};
-        ssize_t n;
-
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-        if (send(fd, request, len, 0) < 0)
-                return -errno;
-        n = recv(fd, answer, cap, 0);
-        if (n < 0)
-                return -errno;
-        *got = (size_t)n;
-        return 0;
-}
-
 int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
                        uid_t *uid)
 {
-        struct {
-                struct nlmsghdr head;
-                struct inet_diag_req_v2 body;
-        } request = {.head = {.nlmsg_len = sizeof request,
-                              .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-                              .nlmsg_flags = NLM_F_REQUEST}};
-        _Alignas(struct nlmsghdr) char answer[1024];
-        struct nlmsghdr *head = (struct nlmsghdr *)answer;
-        size_t got = 0;
-        int fd, result;
+        struct wire_addr from, to;
+        struct diag_socket found;
+        int fd = diag_open(), result;
 
-        request.body.sdiag_family = (__u8)local->ss_family;
-        request.body.sdiag_protocol = IPPROTO_TCP;
-        request.body.idiag_states = ~0u;
-        request.body.id.idiag_cookie[0] = request.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-        diag_address(local, &request.body.id.idiag_sport, request.body.id.idiag_src);
-        diag_address(remote, &request.body.id.idiag_dport, request.body.id.idiag_dst);
-        fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
         if (fd < 0)
-                return -errno;
-        result = exchange(fd, &request, sizeof request, answer, sizeof answer, &got);
+                return fd;
+        address_from_socket((const struct sockaddr *)local, &from);
+        address_from_socket((const struct sockaddr *)remote, &to);
+        result = diag_ask(fd, &from, &to, 0, &found);
         close(fd);
-        if (result < 0)
-                return result;
-        if (!NLMSG_OK(head, got) || head->nlmsg_type != SOCK_DIAG_BY_FAMILY)
-                return -ENOENT;
-        *uid = ((struct inet_diag_msg *)NLMSG_DATA(head))->idiag_uid;
-        return 0;
+        if (result == 0)
+                *uid = found.uid;
+        return result;
 }

@@ -1,37 +1,66 @@
-/* The client's messages of SOCKS4, SOCKS4a and SOCKS5 (RFC 1928, RFC 1929), and the replies to
- * them. Pure. */
+/* What SOCKS clients say and are told: SOCKS4 and 4a (the protocol's memo), SOCKS5 (RFC 1928) and
+ * its user and password (RFC 1929). Pure: bytes in, struct out. socks_flow.c does the talking. */
 #ifndef NET_SOCKS_H
 #define NET_SOCKS_H
 
-#include "tapline_wire.h"
-
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum { SOCKS_MESSAGE_MAX = 600 };
+enum socks_result {
+        SOCKS_OK,
+        SOCKS_MORE,    /* the end is not there yet */
+        SOCKS_BAD,     /* malformed */
+        SOCKS_ADDRESS, /* well formed, but of an address type that is not known */
+};
 
-/* Each writes a message to out, which holds SOCKS_MESSAGE_MAX bytes, and returns its length; 0 when
- * what it is given does not fit the protocol. */
-size_t socks5_greeting(unsigned char *out, bool login);
-size_t socks5_login(unsigned char *out, const char *user, const char *password);
-/* name, or address where name is NULL. */
-size_t socks5_request(unsigned char *out, const char *name, const struct wire_addr *address,
-                      uint16_t port);
-size_t socks4_request(unsigned char *out, const char *name, const struct wire_addr *address,
-                      uint16_t port, const char *user);
+enum socks_command { SOCKS_CONNECT = 1, SOCKS_BIND = 2, SOCKS_UDP = 3 };
 
-/* Reply codes: SOCKS5 has 0 to 8, SOCKS4's are turned into these. */
-enum { SOCKS_OK = 0, SOCKS_FAILED = 1, SOCKS_LOGIN_REFUSED = 256 };
+/* REP of RFC 1928 section 6. */
+enum socks_reply {
+        SOCKS_SUCCEEDED = 0,
+        SOCKS_FAILURE = 1,
+        SOCKS_NOT_ALLOWED = 2,
+        SOCKS_NET_UNREACHABLE = 3,
+        SOCKS_HOST_UNREACHABLE = 4,
+        SOCKS_REFUSED = 5,
+        SOCKS_TTL_EXPIRED = 6,
+        SOCKS_NO_COMMAND = 7,
+        SOCKS_NO_ADDRESS = 8,
+};
 
-/* Read the reply at the start of data. Returns its length, 0 when more has to come, -1 when it is
- * none. *code is known from the moment a failure is certain, whether all of it has come or not. */
-int socks5_method(const unsigned char *data, size_t len, int *method); /* 0xff: none of ours */
-int socks5_login_reply(const unsigned char *data, size_t len, int *code);
-int socks5_reply(const unsigned char *data, size_t len, int *code);
-int socks4_reply(const unsigned char *data, size_t len, int *code);
+enum { SOCKS_REPLY_MAX = 10 }; /* bytes of the longest answer below */
 
-/* What a code means, as an errno and as words. */
-int socks_errno(int code);
-const char *socks_words(int code);
+struct socks_request {
+        uint8_t command;
+        char host[256]; /* a name in lower case, or a literal without brackets */
+        uint16_t port;
+        size_t len; /* bytes of the request */
+};
+
+struct socks_greeting {
+        bool open, password; /* the methods offered that we know */
+        size_t len;
+};
+
+/* Borrowed from data, not terminated. */
+struct socks_login {
+        const char *user, *password;
+        size_t user_len, password_len;
+        size_t len;
+};
+
+/* Parse one message from the start of data. Nothing beyond len is read. */
+enum socks_result socks4_request(const char *data, size_t len, struct socks_request *out);
+enum socks_result socks5_greeting(const char *data, size_t len, struct socks_greeting *out);
+enum socks_result socks5_login(const char *data, size_t len, struct socks_login *out);
+enum socks_result socks5_request(const char *data, size_t len, struct socks_request *out);
+
+/* Write the answer to a request of version 4 or 5; returns its length. The bound address is all
+ * zero: the relay may be several hops from the socket that has one. */
+size_t socks_print_reply(unsigned version, enum socks_reply reply, char out[SOCKS_REPLY_MAX]);
+
+/* The reply that says most nearly what connect(2) would have said. */
+enum socks_reply socks_reply_of(int error);
 
 #endif

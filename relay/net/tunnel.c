@@ -1,8 +1,8 @@
 /* Moves the bytes of a flow; see tunnel.h. */
 #include "net/tunnel.h"
 #include "inspect/inspector.h"
-#include "net/explicit.h"
-#include "net/pipe.h"
+#include "net/front.h"
+#include "net/move.h"
 #include "net/process.h"
 
 #include <errno.h>
@@ -16,132 +16,14 @@
 #include <unistd.h>
 
 enum {
-        CHUNK = 65536,    /* copied at a time */
         BUDGET = 4 << 20, /* bytes per direction and turn, so that others get theirs */
 };
-
-void tunnel_drop_pipe(struct side *side)
-{
-        struct pipe_pair *p = side->pipe;
-
-        side->pipe = NULL;
-        if (p != NULL)
-                pipe_give(side->flow->relay->pipes, p, side->piped == 0 && !side->unwanted);
-}
-
-/* What one step of moving came to. */
-enum moved {
-        MOVED,       /* some bytes went; there may be more */
-        IDLE,        /* nothing to read now */
-        BLOCKED,     /* the receiver takes no more now */
-        ENDED,       /* the sender has ended */
-        READ_FAILED, /* errno tells */
-        WRITE_FAILED,
-};
-
-static bool is_client(const struct side *side)
-{
-        return side == &side->flow->client;
-}
-
-/* How many bytes may still be read: a forwarded request's body has an end. */
-static size_t allowance(const struct side *from, size_t want)
-{
-        uint64_t left = is_client(from) ? from->flow->body_left : UINT64_MAX;
-
-        return left < want ? (size_t)left : want;
-}
-
-static void count(struct side *from, size_t n)
-{
-        from->received += n;
-        if (is_client(from) && from->flow->body_left != UINT64_MAX)
-                from->flow->body_left -= n;
-}
-
-static enum moved spliced_out(struct side *from, struct side *to)
-{
-        while (from->piped > 0) {
-                ssize_t n = splice(from->pipe->read_end, NULL, to->fd, NULL, from->piped,
-                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-                if (n < 0)
-                        return errno == EAGAIN ? BLOCKED : WRITE_FAILED;
-                from->piped -= (size_t)n;
-        }
-        return MOVED;
-}
-
-static enum moved move_spliced(struct side *from, struct side *to, size_t *moved)
-{
-        enum moved result;
-        ssize_t n;
-
-        if (from->piped > 0 && (result = spliced_out(from, to)) != MOVED)
-                return result;
-        if (from->eof)
-                return ENDED;
-        if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
-                return READ_FAILED;
-        n = splice(from->fd, NULL, from->pipe->write_end, NULL, allowance(from, from->pipe->cap),
-                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-        if (n < 0)
-                return errno == EAGAIN ? IDLE : READ_FAILED;
-        if (n == 0)
-                return ENDED;
-        count(from, (size_t)n);
-        from->piped = (size_t)n;
-        *moved += (size_t)n;
-        return spliced_out(from, to);
-}
-
-static void observe(struct side *from, const char *data, size_t len)
-{
-        if (is_client(from))
-                recorder_client(from->flow->recorder, data, len);
-        else
-                recorder_server(from->flow->recorder, data, len);
-}
-
-/* Nothing more to see (not HTTP/1, upgraded, or a tunnel): the rest need not be copied. */
-static void stop_observing(struct flow *flow)
-{
-        if (recorder_is_active(flow->recorder))
-                return;
-        recorder_free(flow->recorder);
-        flow->recorder = NULL;
-}
-
-static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
-{
-        static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
-        ssize_t n, sent;
-
-        if (from->eof)
-                return ENDED;
-        n = recv(from->fd, chunk, allowance(from, sizeof chunk), 0);
-        if (n < 0)
-                return errno == EAGAIN ? IDLE : READ_FAILED;
-        if (n == 0)
-                return ENDED;
-        count(from, (size_t)n);
-        *moved += (size_t)n;
-        observe(from, chunk, (size_t)n);
-        stop_observing(from->flow);
-        sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN)
-                return WRITE_FAILED;
-        sent = sent < 0 ? 0 : sent;
-        if (sent < n && side_queue(to, chunk + sent, (size_t)(n - sent)) < 0)
-                return READ_FAILED;
-        return sent < n ? BLOCKED : MOVED;
-}
 
 static void end_flow(struct side *from, enum moved why, int error)
 {
         struct flow *flow = from->flow;
-        const char *sender = is_client(from) ? "client" : "server";
-        const char *receiver = is_client(from) ? "server" : "client";
+        const char *sender = side_is_client(from) ? "client" : "server";
+        const char *receiver = side_is_client(from) ? "server" : "client";
         struct flow_end end = {why == READ_FAILED ? sender : receiver,
                                error == ECONNRESET || error == EPIPE ? "reset" : "error",
                                "connection reset", error};
@@ -154,15 +36,15 @@ static void end_flow(struct side *from, enum moved why, int error)
 /* Pass the end of one direction on: a half-close stays a half-close. */
 static void pass_end(struct side *from, struct side *to)
 {
-        if (!from->eof && from->flow->recorder != NULL && !is_client(from))
+        if (!from->eof && from->flow->recorder != NULL && !side_is_client(from))
                 recorder_server_eof(from->flow->recorder);
         if (from->flow->first == NULL)
-                from->flow->first = is_client(from) ? "client" : "server";
+                from->flow->first = side_is_client(from) ? "client" : "server";
         from->eof = true;
         if (!to->shut)
                 shutdown(to->fd, SHUT_WR);
         to->shut = true;
-        tunnel_drop_pipe(from);
+        move_drop_pipe(from);
 }
 
 /* A peer that has ended its own stream in order may refuse what still comes: that loses nothing of
@@ -237,10 +119,9 @@ static bool pump(struct side *from, struct side *to)
                         loop_defer(flow->relay->loop, &flow->again);
                         return true;
                 }
-                if (is_client(from) && flow->body_left == 0)
+                if (side_is_client(from) && flow->body_left == 0)
                         return true;
-                result = flow->recorder != NULL ? move_copied(from, to, &moved)
-                                                : move_spliced(from, to, &moved);
+                result = move_some(from, to, &moved);
         }
         if (result == WRITE_FAILED && refuse_more(from, to))
                 result = BLOCKED;
@@ -257,7 +138,7 @@ static bool pump(struct side *from, struct side *to)
         if (result == ENDED)
                 pass_end(from, to);
         else if (result == IDLE && from->piped == 0)
-                tunnel_drop_pipe(from);
+                move_drop_pipe(from);
         return true;
 }
 
@@ -273,6 +154,8 @@ static void attach_recorder(struct flow *flow, const char *scheme)
                                          .source = "relay"};
         char literal[64];
 
+        if (!record_is_kept(flow->relay->record))
+                return;
         address_literal(&flow->address, literal);
         if (flow->name == NULL)
                 origin.host = literal;
@@ -281,8 +164,9 @@ static void attach_recorder(struct flow *flow, const char *scheme)
 
 static bool begins_http(const char *data, size_t len)
 {
-        static const char *const methods[] = {"GET ",    "HEAD ",  "POST ",    "PUT ",
-                                              "DELETE ", "PATCH ", "OPTIONS ", "CONNECT "};
+        static const char *const methods[] = {"GET ",     "HEAD ",    "POST ",
+                                              "PUT ",     "DELETE ",  "PATCH ",
+                                              "OPTIONS ", "CONNECT ", "PRI * HTTP/2.0"};
 
         for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
                 if (len >= strlen(methods[i]) && memcmp(data, methods[i], strlen(methods[i])) == 0)
@@ -464,7 +348,7 @@ void tunnel_drive(struct flow *flow, uint32_t events)
 {
         switch (flow->state) {
         case FLOW_HEAD:
-                explicit_drive(flow);
+                front_drive(flow);
                 return;
         case FLOW_TUNNEL:
                 if (!died(flow, events))

@@ -1,7 +1,6 @@
-/* Moves the bytes of a flow whose two sides are there. What nobody looks at goes through a pipe
- * with splice(2) and is never copied; plain HTTP is copied once, past its observer; TLS that is
- * inspected is inspect/'s. Back-pressure is the kernel's: a side is read only when the other has
- * taken all. */
+/* Moves the bytes of a flow whose two sides are there (move.c does one step), and passes ends and
+ * resets on; TLS that is inspected is inspect/'s. Back-pressure is the kernel's: a side is read
+ * only when the other has taken all. */
 #ifndef NET_TUNNEL_H
 #define NET_TUNNEL_H
 
@@ -9,8 +8,5 @@
 
 /* Do what can be done without blocking; events are epoll's, or 0. */
 void tunnel_drive(struct flow *flow, uint32_t events);
-
-/* Give a side's pipe back, or close it if bytes are left in it. */
-void tunnel_drop_pipe(struct side *side);
 
 #endif

@@ -111,6 +111,11 @@ void record_write(struct record *rec, struct event *e)
         rec->pending++;
 }
 
+bool record_is_kept(const struct record *rec)
+{
+        return rec->fd >= 0 || rec->echo;
+}
+
 void record_echo(struct record *rec, bool echo)
 {
         rec->echo = echo;

@@ -17,6 +17,10 @@ int record_open(struct record **out, const char *path);
  * event is dropped, counted, and reported once on standard error. */
 void record_write(struct record *rec, struct event *e);
 
+/* Whether an event that is written goes anywhere: what only makes events may be left undone if not.
+ */
+bool record_is_kept(const struct record *rec);
+
 /* Also print every event on standard error. */
 void record_echo(struct record *rec, bool echo);
 

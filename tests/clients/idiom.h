@@ -124,6 +124,26 @@ UNUSED_OK const char *peer_of(int fd)
         return len == target_len && memcmp(&peer, &target, len) == 0 ? "the target" : "ANOTHER";
 }
 
+/* The descriptor's own address, and whether it has a port. */
+UNUSED_OK const char *own_of(int fd)
+{
+        static char text[INET6_ADDRSTRLEN + 16];
+        struct sockaddr_storage own;
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)&own;
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&own;
+        socklen_t len = sizeof own;
+
+        memset(&own, 0, sizeof own);
+        if (getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+                return strerrorname_np(errno);
+        if (own.ss_family == AF_INET)
+                inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+        else
+                inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+        strcat(text, v4->sin_port != 0 ? " port" : " no port");
+        return text;
+}
+
 /* Events as letters: what poll(2) reports, without the duplicates of POLLRDNORM and kin. */
 UNUSED_OK const char *event_names(unsigned events)
 {
@@ -198,6 +218,7 @@ UNUSED_OK void settle(int fd)
 
         say("SO_ERROR %s then %s", error_name(error), error_name(so_error(fd)));
         say("peer %s", peer_of(fd));
+        say("own %s", own_of(fd));
         if (error == 0)
                 exchange(fd);
         else
@@ -210,7 +231,10 @@ UNUSED_OK bool begin_nonblocking(int fd)
         int result = connect_target(fd);
 
         say("connect %s", outcome(result));
-        return result == 0 || errno == EINPROGRESS;
+        if (result < 0 && errno != EINPROGRESS)
+                return false;
+        say("connecting from %s", own_of(fd));
+        return true;
 }
 
 #endif

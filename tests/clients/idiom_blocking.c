@@ -12,6 +12,7 @@ int main(int argc, char **argv)
         say("connect %s", outcome(result));
         say("peer %s", peer_of(fd));
         if (result == 0) {
+                say("own %s", own_of(fd));
                 exchange(fd);
                 return 0;
         }

@@ -11,8 +11,10 @@ int main(int argc, char **argv)
         result = connect_target(fd);
         say("connect %s", outcome(result));
         say("peer %s", peer_of(fd));
-        if (result == 0)
+        if (result == 0) {
+                say("own %s", own_of(fd));
                 exchange(fd);
+        }
         close(fd);
         fd = tcp_socket(SOCK_NONBLOCK);
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);

@@ -49,19 +49,24 @@ static void test_sni(void **state)
 
 static void test_alpn(void **state)
 {
-        static const char list[] = "\x00\x15\x02h2\x08http/1.1\x08http/1.0";
+        static const char list[] = "\x00\x1a\x02h2\x04"
+                                   "acme"
+                                   "\x08http/1.1\x08http/1.0";
         struct hello hello;
 
         (void)state;
         assert_int_equal(parse(hello_read_alpn, &hello, list, sizeof list - 1), 0);
-        assert_true(hello.has_h2);
-        assert_int_equal(hello.alpn_len, 18);
-        assert_memory_equal(hello.alpn, "\x08http/1.1\x08http/1.0", 18);
+        assert_int_equal(hello.alpn_len, 21);
+        assert_memory_equal(hello.alpn, "\x02h2\x08http/1.1\x08http/1.0", 21);
         for (size_t len = 0; len < sizeof list - 1; len++)
                 assert_true(parse(hello_read_alpn, &hello, list, len) < 0);
-        assert_int_equal(parse(hello_read_alpn, &hello, "\x00\x03\x02h2", 5), 0);
+        assert_int_equal(parse(hello_read_alpn, &hello,
+                               "\x00\x05\x04"
+                               "acme",
+                               7),
+                         0);
         assert_int_equal(hello.alpn_len, 0);
-        assert_true(hello.has_alpn && hello.has_h2);
+        assert_true(hello.has_alpn);
 }
 
 static void test_versions(void **state)

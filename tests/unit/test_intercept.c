@@ -36,11 +36,27 @@ static void test_exchange(void **state)
         assert_string_equal(lab->client_version, "TLSv1.3");
         assert_string_equal(lab->client_alpn, "http/1.1");
         assert_non_null(strstr(lab->client_issuer, "tapline CA"));
-        /* h2 is not inspected yet, so it is not offered; the record says so. */
-        assert_int_equal(lab->origin_offer_len, 9);
-        assert_memory_equal(lab->origin_offer, "\x08http/1.1", 9);
-        assert_non_null(strstr(lab_str(lab_event(lab, "tls", "side", "origin"), "note"), "h2"));
+        assert_int_equal(lab->origin_offer_len, 12);
+        assert_memory_equal(lab->origin_offer, "\x02h2\x08http/1.1", 12);
         assert_string_equal(lab->origin_sni, "index.example");
+}
+
+/* What the origin chose is what the client gets. */
+static void test_alpn_of_the_origin(void **state)
+{
+        static const char *const choices[] = {"h2", "http/1.1", "none"};
+        struct lab *lab = *state;
+
+        lab->client = client_get;
+        lab->origin = origin_get;
+        for (size_t i = 0; i < 3; i++) {
+                lab->choice = choices[i];
+                lab_run(lab);
+                check_exchange(lab);
+                assert_string_equal(lab->client_alpn, i < 2 ? choices[i] : "");
+                assert_string_equal(lab_str(lab_event(lab, "tls", "side", "client"), "alpn"),
+                                    lab->client_alpn);
+        }
 }
 
 static void test_exchange_tls12(void **state)
@@ -145,8 +161,10 @@ static void test_no_sni(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(test_exchange), T(test_exchange_tls12),  T(test_no_alpn), T(test_hello_in_pieces),
-                T(test_bulk),     T(test_rsa_only_client), T(test_no_sni),
+                T(test_exchange),        T(test_alpn_of_the_origin),
+                T(test_exchange_tls12),  T(test_no_alpn),
+                T(test_hello_in_pieces), T(test_bulk),
+                T(test_rsa_only_client), T(test_no_sni),
         };
 
         signal(SIGPIPE, SIG_IGN);

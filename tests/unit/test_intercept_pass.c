@@ -72,11 +72,12 @@ static void test_client_certificate(void **state)
         }
 }
 
-static void test_h2_only(void **state)
+static void test_unknown_protocol_only(void **state)
 {
         struct lab *lab = *state;
 
-        lab->alpn = "\x02h2";
+        lab->alpn = "\x0a"
+                    "acme-tls/1";
         lab->slow = true;
         lab_run(lab);
         check_passed(lab, "passed");
@@ -292,10 +293,12 @@ static void test_origin_hangs_up(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(test_untrusted_origin),      T(test_wrong_name),      T(test_wrong_address),
-                T(test_client_certificate),    T(test_h2_only),         T(test_old_version),
-                T(test_broken_origin),         T(test_not_tls),         T(test_distrust_alert),
-                T(test_passes_after_distrust), T(test_distrust_silent), T(test_always_mode),
+                T(test_untrusted_origin),      T(test_wrong_name),
+                T(test_wrong_address),         T(test_client_certificate),
+                T(test_unknown_protocol_only), T(test_old_version),
+                T(test_broken_origin),         T(test_not_tls),
+                T(test_distrust_alert),        T(test_passes_after_distrust),
+                T(test_distrust_silent),       T(test_always_mode),
                 T(test_origin_hangs_up),
         };
 

@@ -43,6 +43,7 @@ struct lab {
         const char *cert_name; /* the origin's */
         const char *sigalgs;   /* the client's, or NULL */
         const char *alpn;      /* the client's list in wire format */
+        const char *choice;    /* of the origin from it */
         int max_version;       /* of the client */
         size_t early_len;      /* read from the client before the intercept exists */
         bool slow;             /* the client sends its hello byte by byte */
@@ -114,6 +115,7 @@ static inline int lab_set_up(void **state)
                 return -1;
         lab->name = lab->sni = lab->cert_name = "index.example";
         lab->alpn = "\x02h2\x08http/1.1";
+        lab->choice = "http/1.1";
         lab->max_version = TLS1_3_VERSION;
         lab->client_trusts = true;
         lab->idle_ms = 10000;
@@ -253,9 +255,13 @@ static inline int lab_on_alpn(SSL *ssl, const unsigned char **out, unsigned char
         (void)ssl;
         memcpy(lab->origin_offer, in, in_len);
         lab->origin_offer_len = in_len;
-        *out = in + 1;
-        *out_len = in[0];
-        return SSL_TLSEXT_ERR_OK;
+        for (unsigned at = 0; at < in_len; at += 1u + in[at]) {
+                *out = in + at + 1;
+                *out_len = in[at];
+                if (*out_len == strlen(lab->choice) && !memcmp(*out, lab->choice, *out_len))
+                        return SSL_TLSEXT_ERR_OK;
+        }
+        return SSL_TLSEXT_ERR_NOACK;
 }
 
 static inline int lab_on_client_cert(int ok, X509_STORE_CTX *ctx)

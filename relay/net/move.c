@@ -1,0 +1,148 @@
+/* Moves the bytes of one direction; see move.h. */
+#include "net/move.h"
+#include "net/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+        CHUNK = 65536,  /* copied at a time */
+        UNREAD = 65536, /* of a body, from which on it is spliced past the observer */
+};
+
+void move_drop_pipe(struct side *side)
+{
+        struct pipe_pair *p = side->pipe;
+
+        side->pipe = NULL;
+        if (p != NULL)
+                pipe_give(side->flow->relay->pipes, p, side->piped == 0 && !side->unwanted);
+}
+
+bool side_is_client(const struct side *side)
+{
+        return side == &side->flow->client;
+}
+
+/* How many bytes may still be read: a forwarded request's body has an end. */
+static size_t allowance(const struct side *from, size_t want)
+{
+        uint64_t left = side_is_client(from) ? from->flow->body_left : UINT64_MAX;
+
+        return left < want ? (size_t)left : want;
+}
+
+static void count(struct side *from, size_t n)
+{
+        from->received += n;
+        if (side_is_client(from) && from->flow->body_left != UINT64_MAX)
+                from->flow->body_left -= n;
+}
+
+static enum moved spliced_out(struct side *from, struct side *to)
+{
+        while (from->piped > 0) {
+                ssize_t n = splice(from->pipe->read_end, NULL, to->fd, NULL, from->piped,
+                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+                if (n < 0)
+                        return errno == EAGAIN ? BLOCKED : WRITE_FAILED;
+                from->piped -= (size_t)n;
+        }
+        return MOVED;
+}
+
+/* Nothing more to see (not HTTP/1, upgraded, or a tunnel): the rest need not be copied. */
+static void stop_observing(struct flow *flow)
+{
+        if (recorder_is_active(flow->recorder))
+                return;
+        recorder_free(flow->recorder);
+        flow->recorder = NULL;
+}
+
+static void skip(struct side *from, size_t n)
+{
+        if (from->flow->recorder == NULL)
+                return;
+        recorder_server_skip(from->flow->recorder, n);
+        stop_observing(from->flow);
+}
+
+/* At most limit bytes are read, and not shown to an observer. */
+static enum moved move_spliced(struct side *from, struct side *to, size_t limit, size_t *moved)
+{
+        enum moved result;
+        ssize_t n;
+
+        if (from->piped > 0 && (result = spliced_out(from, to)) != MOVED)
+                return result;
+        if (from->eof)
+                return ENDED;
+        if (limit == 0)
+                return MOVED;
+        if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
+                return READ_FAILED;
+        limit = limit < from->pipe->cap ? limit : from->pipe->cap;
+        n = splice(from->fd, NULL, from->pipe->write_end, NULL, allowance(from, limit),
+                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n < 0)
+                return errno == EAGAIN ? IDLE : READ_FAILED;
+        if (n == 0)
+                return ENDED;
+        count(from, (size_t)n);
+        skip(from, (size_t)n);
+        from->piped = (size_t)n;
+        *moved += (size_t)n;
+        return spliced_out(from, to);
+}
+
+static void observe(struct side *from, const char *data, size_t len)
+{
+        if (side_is_client(from))
+                recorder_client(from->flow->recorder, data, len);
+        else
+                recorder_server(from->flow->recorder, data, len);
+}
+
+static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
+{
+        static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
+        ssize_t n, sent;
+
+        if (from->eof)
+                return ENDED;
+        n = recv(from->fd, chunk, allowance(from, sizeof chunk), 0);
+        if (n < 0)
+                return errno == EAGAIN ? IDLE : READ_FAILED;
+        if (n == 0)
+                return ENDED;
+        count(from, (size_t)n);
+        *moved += (size_t)n;
+        observe(from, chunk, (size_t)n);
+        stop_observing(from->flow);
+        sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN)
+                return WRITE_FAILED;
+        sent = sent < 0 ? 0 : sent;
+        if (sent < n && side_queue(to, chunk + sent, (size_t)(n - sent)) < 0)
+                return READ_FAILED;
+        return sent < n ? BLOCKED : MOVED;
+}
+
+/* Only heads have to be seen: the long body of an observed answer goes the way of what nobody looks
+ * at. What is in the pipe goes first. */
+enum moved move_some(struct side *from, struct side *to, size_t *moved)
+{
+        struct recorder *recorder = from->flow->recorder;
+        uint64_t left;
+
+        if (recorder == NULL)
+                return move_spliced(from, to, SIZE_MAX, moved);
+        left = side_is_client(from) ? 0 : recorder_server_left(recorder);
+        if (from->piped == 0 && left < UNREAD)
+                return move_copied(from, to, moved);
+        return move_spliced(from, to, left < SIZE_MAX ? (size_t)left : SIZE_MAX, moved);
+}

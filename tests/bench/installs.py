@@ -1,0 +1,125 @@
+"""Section G: whole installs from a local index over TLS, bare, through the relay, and inspected.
+
+The index is tests/index, as the tests use it, in a process of its own. Each install is a real one into a fresh directory with a
+fresh cache; rounds alternate. What is compared is the whole time, tapline's own start and end included.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+from lab import BUILD, HERE, Failed, which
+
+WAYS = {"tunnelled": [], "inspected": ["--inspect=always"]}
+
+
+class Index:
+    """tests/index as a process: an index in this one would compete with the harness for the interpreter."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        folder = Path(lab.path("index"))
+        self.proc = lab.start([sys.executable, HERE.parent / "index" / "index.py", "--port", "0", "--dir", folder])
+        end = time.monotonic() + 20
+        while not (text := Path(self.proc.log).read_text()).endswith("}\n"):
+            if time.monotonic() > end:
+                raise Failed(f"the index did not start: {text[-200:]}")
+            time.sleep(0.05)
+        facts = json.loads(text.splitlines()[-1])
+        self.url, self.ca, self.port = facts["url"], facts["ca"], facts["port"]
+
+
+class Tool:
+    """One package manager: prepare once, then install(folder) gives argv and environment of a fresh install."""
+
+    def __init__(self, lab, index):
+        self.lab, self.index = lab, index
+
+
+class Pip(Tool):
+    name = "pip"
+
+    def __init__(self, lab, index):
+        super().__init__(lab, index)
+        self.home = Path(lab.path("venv"))
+        if not self.home.exists():
+            venv.create(self.home, with_pip=True)
+
+    def install(self, folder):
+        argv = [self.home / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--no-cache-dir", "--no-compile",
+                "--target", folder / "site", "--index-url", f"{self.index.url}/simple/", "grove"]
+        return argv, {"PIP_CERT": self.index.ca, "SSL_CERT_FILE": self.index.ca, "PIP_CONFIG_FILE": os.devnull}
+
+    def worked(self, folder):
+        return (folder / "site" / "grove").exists() or any((folder / "site").glob("grove*"))
+
+
+class Npm(Tool):
+    name = "npm"
+
+    def __init__(self, lab, index):
+        super().__init__(lab, index)
+        self.program = which("npm")
+        if not self.program:
+            raise Failed("npm is not installed")
+
+    def install(self, folder):
+        (folder / "package.json").write_text('{"name": "demo", "version": "1.0.0", "dependencies": {"grove-js": "^1.0.0"}}\n')
+        argv = [self.program, "install", "--silent", "--no-audit", "--no-fund", "--cache", folder / "cache",
+                "--registry", f"{self.index.url}/npm/", "--prefix", folder]
+        return argv, {"NODE_EXTRA_CA_CERTS": self.index.ca, "SSL_CERT_FILE": self.index.ca}
+
+    def worked(self, folder):
+        return (folder / "node_modules" / "grove-js").exists()
+
+
+TOOLS = [Pip, Npm]
+
+
+def timed(lab, tool, way, serial):
+    """Seconds of one install; way None is bare."""
+    folder = Path(lab.path(f"install-{tool.name}-{serial}"))
+    folder.mkdir()
+    argv, env = tool.install(folder)
+    if way is not None:
+        argv = [BUILD / "tapline", "run", "--quiet", "--bypass", "none", "--record", folder / "record.jsonl", *WAYS[way], "--", *argv]
+    began = time.monotonic()
+    done = subprocess.run([str(a) for a in argv], cwd=folder, env={"PATH": os.environ["PATH"], "HOME": str(folder), **env}, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=120)
+    seconds = time.monotonic() - began
+    if done.returncode or not tool.worked(folder):
+        raise Failed(f"{tool.name} {way or 'bare'}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
+    kinds = [json.loads(line)["event"] for line in open(folder / "record.jsonl")] if way is not None else []
+    if way is not None and ("connect" not in kinds or (way == "inspected" and "http.request" not in kinds)):
+        raise Failed(f"{tool.name} {way}: the record has no connection, or no request: it did not go through tapline")
+    shutil.rmtree(folder)
+    return {"seconds": seconds, "requests": kinds.count("http.request")}
+
+
+def run(bench):
+    """All tools, all ways, rounds in rotating order; a bare install stands beside each way in each round."""
+    index, serial = Index(bench.lab), 0
+    for make in TOOLS:
+        if not bench.wanted(make.name) and bench.args.only:
+            continue
+        try:
+            tool = make(bench.lab, index)
+            timed(bench.lab, tool, None, f"warm-{make.name}")
+            for i in range(bench.args.rounds):
+                order = [None, *WAYS]
+                took = {}
+                for way in order[i % 3:] + order[:i % 3]:
+                    took[way] = timed(bench.lab, tool, way, serial)
+                    serial += 1
+                for way in WAYS:
+                    case = f"{tool.name} {way}"
+                    bench.add("install", "bare", case, i, **took[None])
+                    bench.add("install", "tapline", case, i, **took[way])
+        except Failed as e:
+            bench.note("install", make.name, e)
+        print(f"  install: {make.name}", file=sys.stderr)
+    bench.lab.stop(index.proc)
