@@ -63,6 +63,7 @@ static int serve(const struct options *o, const struct way *way, struct record *
         struct relay_options options = {.socket_path = socket,
                                         .listen = (const char *const *)o->listen,
                                         .routing = &way->routing,
+                                        .via = options_via(o),
                                         .bypass = way->bypass,
                                         .resolve = (enum relay_resolve)o->resolve_mode,
                                         .record = record,

@@ -157,6 +157,7 @@ static int start_relay(struct run *r)
 {
         struct relay_options options = {.socket_path = r->socket,
                                         .routing = &r->way.routing,
+                                        .via = options_via(&r->options),
                                         .bypass = r->way.bypass,
                                         .resolve = (enum relay_resolve)r->options.resolve_mode,
                                         .record = r->record,

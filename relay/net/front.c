@@ -39,13 +39,18 @@ static bool is_own(const struct flow *flow, const char *host, uint16_t port)
                listener_has_port(flow->relay, port);
 }
 
+const struct upstream *front_way(const struct relay *relay, const char *host, uint16_t port,
+                                 bool plain)
+{
+        return routing_list(relay->options->routing, plain, host, NULL, port);
+}
+
 bool front_target(struct flow *flow, const char *host, uint16_t port, bool plain)
 {
         flow->name = strdup(host);
         flow->port = port;
         if (flow->via == NULL)
-                flow_choose(flow,
-                            routing_list(flow->relay->options->routing, plain, host, NULL, port));
+                flow_choose(flow, front_way(flow->relay, host, port, plain));
         write_connect(flow);
         return !is_own(flow, host, port);
 }
@@ -146,7 +151,7 @@ void front_drive(struct flow *flow)
                 socks_drive(flow);
                 return;
         }
-        if (flow->head_len > 0) {
+        if (flow->head_len > 0 || flow->kept) {
                 explicit_drive(flow);
                 return;
         }
