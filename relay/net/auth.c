@@ -228,7 +228,7 @@ enum auth_next auth_challenged(struct auth *a, const struct head *head)
         if (before == NEGOTIATE && a->theirs != NULL && *a->theirs != '\0' && a->legs < LEGS_MAX)
                 return AUTH_THINK;
         /* Not the password was wrong, only the nonce old. */
-        if (before == DIGEST && a->digest.stale && !a->stale_used) {
+        if (before == DIGEST && !was_remembered && a->digest.stale && !a->stale_used) {
                 a->stale_used = true;
                 a->tried &= ~bit(DIGEST);
         }

@@ -172,7 +172,8 @@ static void received5(struct dial *d)
                 len = socks_out_login_reply(data, d->in_len, &code);
                 break;
         case STEP_REQUEST:
-                granted(d, socks_out_reply5(data, d->in_len, &code), code);
+                len = socks_out_reply5(data, d->in_len, &code);
+                granted(d, len, code);
                 return;
         }
         if (len < 0) {
@@ -192,10 +193,12 @@ static void received5(struct dial *d)
 
 static void received4(struct dial *d)
 {
-        int code = -1;
+        int code = -1, len;
 
-        if (d->found == NULL)
-                granted(d, socks_out_reply4((const unsigned char *)d->in, d->in_len, &code), code);
+        if (d->found != NULL)
+                return;
+        len = socks_out_reply4((const unsigned char *)d->in, d->in_len, &code);
+        granted(d, len, code);
 }
 
 static void start5(struct dial *d)

@@ -27,7 +27,7 @@ static bool read_algorithm(struct digest *out)
         out->sess = dash != NULL && strcasecmp(dash, "-sess") == 0;
         if (out->sess)
                 len -= strlen("-sess");
-        if (len == 0)
+        if (out->algorithm[0] == '\0')
                 out->hash = algorithms[0].hash;
         for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
                 if (strlen(algorithms[i].name) == len &&
