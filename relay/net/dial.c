@@ -281,7 +281,7 @@ static void forget_answer(struct dial *d)
 static void talk(struct dial *d)
 {
         d->step = 0;
-        d->framing = NO_BODY;
+        d->refused = false;
         d->reused = false;
         forget_answer(d);
         if (needs_no_tunnel(d)) {

@@ -1,6 +1,5 @@
 /* CONNECT to an HTTP proxy (RFC 9110 section 9.3.6), and its refusals: their body is evidence, and
  * a 407 is answered where we can. */
-#include "net/chunked.h"
 #include "net/dial_state.h"
 
 #include <errno.h>
@@ -104,7 +103,7 @@ static void ask_again(struct dial *d, bool reusable)
 {
         bool same = auth_needs_same_connection(d->auths[d->depth]);
 
-        d->framing = NO_BODY;
+        d->refused = false;
         if (reusable) {
                 d->reused = true;
                 d->in_len = 0;
@@ -184,49 +183,21 @@ static void refusal_read(struct dial *d, bool whole)
 
 /* ---- reading ---- */
 
-/* Look whether the refusal's body is complete; cut: what has come is all there will be. */
+/* Take what has come of the refusal's body: d->in holds its content then. cut: that is all there
+ * will be. */
 static void look_at_body(struct dial *d, bool cut)
 {
-        size_t body = d->in_len, used = 0;
+        size_t used = 0, kept = 0;
+        enum body_result result =
+                body_take(&d->body, d->in + d->body_len, d->in_len - d->body_len, &used, &kept);
 
-        switch (d->framing) {
-        case NO_BODY:
+        d->body_len += result == BODY_BAD ? 0 : kept;
+        d->in_len = d->body_len;
+        if (result == BODY_MORE && !cut && d->body_len < DIAL_BODY_MAX)
                 return;
-        case BODY_LENGTH:
-                if (d->in_len < d->body_want && !cut)
-                        return;
-                cut = d->in_len < d->body_want;
-                body = cut ? d->in_len : (size_t)d->body_want;
-                break;
-        case BODY_CHUNKED:
-                if (d->in_len >= DIAL_BODY_MAX)
-                        cut = true;
-                if (d->in_len > 0 && chunked_decode(d->in, d->in_len, cut, &body, &used) == -EAGAIN)
-                        return;
-                break;
-        case BODY_UNTIL_CLOSE:
-                if (d->in_len < DIAL_BODY_MAX && !cut)
-                        return;
-                cut = true;
-                break;
-        }
-        d->in_len = body < DIAL_BODY_MAX ? body : DIAL_BODY_MAX;
-        refusal_read(d, !cut);
-}
-
-/* RFC 9112 section 6.3 */
-static void frame_body(struct dial *d, const struct head *head)
-{
-        const struct head_field *coding = head_find(head, "Transfer-Encoding");
-
-        d->body_want = 0;
-        if (coding != NULL)
-                d->framing =
-                        text_has_token(coding->value, "chunked") ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
-        else if (head_content_length(head, &d->body_want) == 0 && d->body_want <= DIAL_BODY_MAX)
-                d->framing = BODY_LENGTH;
-        else
-                d->framing = BODY_UNTIL_CLOSE;
+        if (d->in_len > DIAL_BODY_MAX)
+                d->in_len = DIAL_BODY_MAX;
+        refusal_read(d, result == BODY_DONE && !d->body_faulty);
 }
 
 static bool keep_head(struct dial *d, size_t len)
@@ -258,7 +229,11 @@ static void answered(struct dial *d, const struct head *head)
                 dial_through(d);
                 return;
         }
-        frame_body(d, head);
+        if (body_of_response(head, false, &d->body, &d->body_faulty) != NULL)
+                d->body = (struct body){.kind = BODY_UNTIL_CLOSE};
+        d->body.coding_stays = false;
+        d->body_len = 0;
+        d->refused = true;
         dial_use(d, len);
         dial_limit(d, BODY_MS);
         look_at_body(d, false);
@@ -269,7 +244,7 @@ static void received(struct dial *d)
 {
         static _Thread_local struct head head;
 
-        if (d->framing != NO_BODY) {
+        if (d->refused) {
                 if (!d->thinking)
                         look_at_body(d, false);
                 return;
@@ -310,7 +285,7 @@ static void ended(struct dial *d, int error)
                 d->kept = false;
                 return;
         }
-        if (d->framing != NO_BODY) {
+        if (d->refused) {
                 look_at_body(d, true);
                 return;
         }
@@ -329,7 +304,7 @@ static void late(struct dial *d)
 {
         if (d->thinking) {
                 refused(d);
-        } else if (d->framing != NO_BODY) {
+        } else if (d->refused) {
                 look_at_body(d, true);
         } else if (!ask_afresh(d)) {
                 d->result.down = true;

@@ -4,6 +4,7 @@
 #define NET_DIAL_STATE_H
 
 #include "net/auth.h"
+#include "net/body.h"
 #include "net/dial.h"
 #include "net/head.h"
 #include "net/race.h"
@@ -13,9 +14,6 @@ enum {
         DIAL_BODY_MAX = 65536,  /* of a refusal's body */
         DIAL_IN_MAX = HEAD_MAX + DIAL_BODY_MAX,
 };
-
-/* How a refusal's body ends (RFC 9112 section 6.3); NO_BODY: none is being read. */
-enum dial_framing { NO_BODY, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
 
 /* How to talk to one kind of proxy. Each function may end the dial; they look at d->over then. */
 struct dial_protocol {
@@ -68,10 +66,12 @@ struct dial {
         struct auth *auths[UPSTREAM_HOPS_MAX]; /* owned: http, by depth */
         char *head;                            /* owned: http, the proxy's last head */
         size_t head_len;
-        enum dial_framing framing; /* http: of a refusal's body */
-        uint64_t body_want;
-        bool reused;     /* http: asked again on the same connection */
-        uv_work_t think; /* http: auth_think() in the pool */
+        bool refused;     /* http: a refusal's body is being read */
+        struct body body; /* http: how it ends */
+        bool body_faulty; /* http: and that others may see another end */
+        size_t body_len;  /* http: its content so far, at the start of in */
+        bool reused;      /* http: asked again on the same connection */
+        uv_work_t think;  /* http: auth_think() in the pool */
         bool thinking, kept;
 
         struct dial_result result;

@@ -60,9 +60,9 @@ static int parse_rule(struct host_rule *rule, const char *text, size_t len)
                 return 0;
         }
         rule->family = 0;
-        if (strchr(item, '/') != NULL || split_host_port(item, len, &host, &rule->port) < 0)
+        if (split_host_port(item, len, &host, &rule->port) < 0)
                 result = -EINVAL;
-        else if (!parse_block(rule, host))
+        else if (!parse_block(rule, host) && (rule->family = 0, strchr(host, '/') == NULL))
                 rule->name = strdup(host + strspn(host, "."));
         if (result == 0 && rule->family == 0 && (rule->name == NULL || rule->name[0] == '\0'))
                 result = -EINVAL;

@@ -137,6 +137,7 @@ class Mitmproxy(RealProxy):
         self.trusts = trusts
 
     def prepare(self):
+        os.chmod(self.directory, 0o755)  # its CA is for the clients
         addon = self.write("hooks.py", f"""\
 def note(kind, flow, *more):
     with open({self.path('seen')!r}, "a") as file:

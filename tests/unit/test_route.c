@@ -49,9 +49,22 @@ static void test_addresses_and_blocks(void **state)
         host_list_free(list);
 }
 
+static void test_blocks_with_a_port(void **state)
+{
+        struct host_list *list = parse("10.0.0.0/8:443,[2001:db8::/32]:80");
+
+        (void)state;
+        assert_true(host_list_match(list, NULL, "10.1.2.3", 443));
+        assert_false(host_list_match(list, NULL, "10.1.2.3", 80));
+        assert_true(host_list_match(list, NULL, "2001:db8::1", 80));
+        assert_false(host_list_match(list, NULL, "2001:db8::1", 443));
+        host_list_free(list);
+}
+
 static void test_star_and_bad_items(void **state)
 {
-        static const char *const bads[] = {"10.0.0.0/33", "a/b", ".", "a:0", "[::1", "1.2.3.4/"};
+        static const char *const bads[] = {"10.0.0.0/33", "a/b",           ".",    "a:0", "[::1",
+                                           "1.2.3.4/",    "10.0.0.0/33:1", "a/b:1"};
         struct host_list *list = parse("*");
         char *bad;
 
@@ -127,6 +140,7 @@ int main(void)
                 cmocka_unit_test(test_bad_rules),
                 cmocka_unit_test(test_names_and_suffixes),
                 cmocka_unit_test(test_addresses_and_blocks),
+                cmocka_unit_test(test_blocks_with_a_port),
                 cmocka_unit_test(test_star_and_bad_items),
         };
 

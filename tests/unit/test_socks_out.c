@@ -1,9 +1,7 @@
-/* What is said to SOCKS proxies, and their replies whole, byte by byte and cut. Also the chunked
- * coding of a refusal's body, and netrc files. */
+/* What is said to SOCKS proxies, and their replies whole, byte by byte and cut; and netrc files. */
 #include "net/socks_out.h"
 #include "cli/netrc.h"
 #include "net/address.h"
-#include "net/chunked.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -106,50 +104,6 @@ static void test_replies(void **state)
         assert_string_equal(socks_out_words(77), "unknown reason");
 }
 
-/* ---- chunked ---- */
-
-static void test_chunked(void **state)
-{
-        static const char whole[] = "4\r\nPlea\r\n3;x=\"y\"\r\nse \r\n0\r\nTrailer: 1\r\n\r\nNEXT";
-        size_t body, used, all = strlen(whole) - 4;
-
-        (void)state;
-        for (size_t n = 0; n <= strlen(whole); n++) {
-                char *data = malloc(n != 0 ? n : 1);
-                int result;
-
-                memcpy(data, whole, n);
-                result = chunked_decode(data, n, 0, &body, &used);
-                assert_int_equal(result, n < all ? -EAGAIN : 0);
-                if (result == 0) {
-                        assert_int_equal(body, 7);
-                        assert_int_equal(used, all);
-                        assert_memory_equal(data, "Please ", 7);
-                }
-                free(data);
-        }
-}
-
-static void test_chunked_that_is_cut_or_wrong(void **state)
-{
-        static const char *const bad[] = {"x\r\n",           "-1\r\n",          " 4\r\n",
-                                          "0x4\r\nabcd\r\n", "4\r\nabcdef\r\n", "123456789\r\n"};
-        char cut[] = "4\r\nPlea\r\n8\r\nse w";
-        size_t body, used;
-
-        (void)state;
-        assert_int_equal(chunked_decode(cut, strlen(cut), 1, &body, &used), 0);
-        assert_int_equal(body, 8);
-        assert_memory_equal(cut, "Please w", 8);
-        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-                char *data = strdup(bad[i]);
-
-                if (chunked_decode(data, strlen(data), 0, &body, &used) != -EINVAL)
-                        fail_msg("taken: %s", bad[i]);
-                free(data);
-        }
-}
-
 /* ---- netrc ---- */
 
 static void check_netrc(const char *text, const char *host, const char *user, const char *want)
@@ -214,8 +168,6 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_messages),
                 cmocka_unit_test(test_replies),
-                cmocka_unit_test(test_chunked),
-                cmocka_unit_test(test_chunked_that_is_cut_or_wrong),
                 cmocka_unit_test(test_netrc),
                 cmocka_unit_test(test_netrc_of_others),
         };
