@@ -56,9 +56,7 @@ static int fill(struct plan *plan)
                 return -1;
         plan->relay =
                 (struct relay_options){.listen = (const char *const *)plan->options.listen,
-                                       .https_upstream = plan->way.https,
-                                       .http_upstream = plan->way.http,
-                                       .no_proxy = plan->way.no_proxy,
+                                       .routing = &plan->way.routing,
                                        .via = options_via(&plan->options),
                                        .bypass = plan->way.bypass,
                                        .resolve = (enum relay_resolve)plan->options.resolve_mode,

@@ -96,12 +96,12 @@ static void attach(struct session *session, struct plan *plan)
 
 static void say_where(const struct plan *plan, const char *socket)
 {
-        const struct upstream *via = plan->way.https;
+        const char *via = plan->way.shown;
         char **listen = plan->options.listen;
 
         for (size_t i = 0; listen != NULL && listen[i] != NULL; i++)
                 fprintf(stderr, "tapline: listening on %s, going out %s%s\n", listen[i],
-                        via != NULL ? "through " : "directly", via != NULL ? via->shown : "");
+                        via != NULL ? "through " : "directly", via != NULL ? via : "");
         fprintf(stderr, "tapline: control socket %s\n", socket);
 }
 

@@ -19,6 +19,9 @@ int listener_open(struct relay *relay, const char *address);
  * messages. */
 int listener_adopt(struct relay *relay, int fd, const char *name);
 
+/* True if connecting there leads to a listener of this relay. */
+bool listener_is_own(const struct relay *relay, const struct wire_addr *to);
+
 /* True for a port that this relay listens on. */
 bool listener_has_port(const struct relay *relay, uint16_t port);
 

@@ -4,6 +4,7 @@
 #include "inspect/inspector.h"
 #include "net/activation.h"
 #include "net/admin.h"
+#include "net/bridge.h"
 #include "net/control.h"
 #include "net/flow.h"
 #include "net/held.h"
@@ -334,6 +335,7 @@ void relay_free(struct relay *relay)
         flow_sweep(relay);
         past_forget_all(relay);
         hold_free(relay->hold);
+        bridge_end_all();
         loop_free(relay->loop);
         tapped_table_free(relay->tapped);
         name_table_free(relay->names);

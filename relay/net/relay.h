@@ -51,9 +51,8 @@ struct relay_options {
         const struct logins *logins;         /* who may use listen's TCP sockets; NULL: no login */
         const struct host_list *allow;       /* from where, beside loopback; NULL: anywhere */
         struct relay_limits limits;
-        const struct upstream *https_upstream; /* NULL: direct */
-        const struct upstream *http_upstream;
-        const struct host_list *no_proxy, *bypass;
+        const struct routing *routing; /* the way out */
+        const struct host_list *bypass;
         enum relay_resolve resolve;
         struct record *record;
         struct inspector *inspector; /* NULL: nothing is inspected */
