@@ -1,6 +1,7 @@
 /* tapline run: the command in the foreground, the relay beside it, the report at the end. */
 #include "cli/childenv.h"
 #include "cli/commands.h"
+#include "cli/fix.h"
 #include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/relay_child.h"
@@ -216,6 +217,8 @@ static int prepare(struct run *r, char **command)
         if (prepare_inspection(r) < 0 || start_relay(r) < 0)
                 return -1;
         forget_keys(r);
+        if (r->options.fix && fix_caches(r->catalogue, command, r->env, r->record) < 0)
+                return complain("look at", "the caches", ENOMEM);
         return prepare_environment(r);
 }
 
