@@ -46,6 +46,8 @@ const struct option_def option_table[] = {
          "what becomes of UDP to port 443: pass records it, refuse also lets it fail, so that "
          "programs fall back "
          "to TCP, which is seen (default: pass)"},
+        {"capture", 0, NULL, NULL, FOR_RUN, OPTION_FLAG, AT(capture), true,
+         "read the command's output on its way, and put what a tool claims beside what is true"},
         {"fix", 0, NULL, NULL, FOR_RUN, OPTION_FLAG, AT(fix), true,
          "move a known tool's cache that cannot be used to a private directory, for this command, "
          "and say so"},

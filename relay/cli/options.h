@@ -34,7 +34,7 @@ struct options {
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
         char *via;           /* name, "off", or NULL */
-        bool quiet, verbose, help, fix;
+        bool quiet, verbose, help, fix, capture;
         enum inspect_mode inspect_mode; /* from inspect, checked */
         enum resolve_mode resolve_mode; /* from resolve, checked */
         int drain_ms;                   /* from drain, checked */
