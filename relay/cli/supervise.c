@@ -2,6 +2,7 @@
 #include "cli/supervise.h"
 #include "cli/capture.h"
 #include "cli/commands.h"
+#include "cli/oom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,6 +104,8 @@ int supervise_command(char **command, char **env, struct capture *capture, struc
         int report[2], result = 0;
         pid_t pid;
 
+        int64_t kills = oom_count();
+
         *out = (struct outcome){0};
         if (pipe2(report, O_CLOEXEC) < 0)
                 return -errno;
@@ -121,6 +124,7 @@ int supervise_command(char **command, char **env, struct capture *capture, struc
                     sizeof out->exec_error)
                         out->exec_error = 0;
                 wait_for(pid, out);
+                out->oom_kills = kills >= 0 ? oom_count() - kills : 0;
         }
         close(report[0]);
         return result;
