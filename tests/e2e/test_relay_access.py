@@ -186,15 +186,26 @@ def test_a_bad_list_of_addresses(sandbox):
 # -- UNIX sockets
 
 def dial_unix(path):
-    client = socket.socket(socket.AF_UNIX)
-    client.settimeout(20)
-    client.connect(str(path))
-    return client
+    """The relay opens its sockets one after the other: this one may be the last."""
+    def connected():
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(20)
+        try:
+            client.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            client.close()
+            return False
+        found.append(client)
+        return True
+    found = []
+    eventually(connected)
+    return found[0]
 
 
 def test_a_unix_socket(sandbox, make_index):
     path, plain = sandbox.tmp / "relay-http", make_index(certs=None)
     with Relay(sandbox, "--listen", f"unix:{path}") as relay:
+        dial_unix(path).close()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         received = []
 

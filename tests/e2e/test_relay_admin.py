@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from origins import RawServer, free_port, receive_all, receive_exactly
+from origins import RawServer, free_port, receive_all, receive_exactly, wait_listening
 from proxies import TUNNELS, ScriptedProxy, refuse, reset
 from relays import Relay, connect_head, eventually, read_answer, read_answer_head
 
@@ -23,10 +23,13 @@ def echo(connection):
 
 class Admin:
     def __init__(self, sandbox):
-        self.port = free_port()
+        self.port, self.there = free_port(), False
         self.options = ("--admin", f"127.0.0.1:{self.port}")
 
     def dial(self):
+        if not self.there:
+            wait_listening(self.port)  # it is opened after the one that Relay waits for
+            self.there = True
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     def ask(self, target, method="GET"):
@@ -188,9 +191,15 @@ def answers(admin):
         return False
 
 
+def connects(path):
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
+
+
 def test_a_unix_socket(sandbox):
     path = sandbox.tmp / "admin"
     with Relay(sandbox, "--admin", f"unix:{path}"):
+        eventually(lambda: path.exists() and connects(path))
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(path))
