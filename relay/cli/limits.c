@@ -15,6 +15,7 @@ static const struct bounds connecting = {"connect-timeout", 60, 3600, false};
 static const struct bounds idle = {"idle-timeout", 7200, 604800, false};
 static const struct bounds linger = {"linger", 600, 604800, false};
 static const struct bounds keepalive = {"keepalive", 120, 32767, true};
+static const struct bounds threads = {"workers", 0, 64, true};
 static const struct bounds connections = {"max-connections", 0, 1000000, true};
 
 static int number(const struct options *o, const struct bounds *b, const char *text, double *out)
@@ -27,7 +28,7 @@ static int number(const struct options *o, const struct bounds *b, const char *t
                 return 0;
         fprintf(stderr, "tapline: %s: '%s' is not a %snumber%s from 0 to %.0f\n",
                 options_from(o, b->name), text, b->whole ? "whole " : "",
-                b == &connections ? "" : " of seconds", b->max);
+                b == &connections || b == &threads ? "" : " of seconds", b->max);
         return -1;
 }
 
@@ -39,6 +40,13 @@ static int milliseconds(const struct options *o, const struct bounds *b, const c
                 return -1;
         *out = (int)(seconds * 1000);
         return 0;
+}
+
+int limits_workers(const struct options *o)
+{
+        double count;
+
+        return number(o, &threads, o->workers, &count) < 0 ? -1 : (int)count;
 }
 
 int limits_read(struct relay_limits *out, const struct options *o)

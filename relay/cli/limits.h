@@ -9,4 +9,7 @@
  * names the option, variable or file:line. */
 int limits_read(struct relay_limits *out, const struct options *o);
 
+/* The number of worker threads, the same way; -1 for a bad one. */
+int limits_workers(const struct options *o);
+
 #endif

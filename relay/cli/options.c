@@ -94,6 +94,9 @@ const struct option_def option_table[] = {
         {"max-connections", 0, "NUMBER", NULL, FOR_RELAY, OPTION_STRING, AT(max_connections), false,
          "serve no more at a time: new clients wait (default: 0, as many as the limit on open "
          "files allows)"},
+        {"workers", 0, "NUMBER", NULL, FOR_RELAY, OPTION_STRING, AT(workers), false,
+         "threads that move the bytes of busy tunnels, beside the one that does all else (default: "
+         "0)"},
         {"socket", 0, "PATH", NULL, FOR_RELAY, OPTION_STRING, AT(socket), false,
          "control socket for preloaded programs (default: tapline/relay.sock in the runtime "
          "directory)"},

@@ -50,9 +50,10 @@ static void unused(struct relay_options *options)
 static int fill(struct plan *plan)
 {
         struct relay_limits limits;
+        int workers = limits_workers(&plan->options);
 
         if (way_read(&plan->way, &plan->options) < 0 || read_logins(plan) < 0 ||
-            read_allow(plan) < 0 || limits_read(&limits, &plan->options) < 0)
+            read_allow(plan) < 0 || limits_read(&limits, &plan->options) < 0 || workers < 0)
                 return -1;
         plan->relay =
                 (struct relay_options){.listen = (const char *const *)plan->options.listen,
@@ -64,6 +65,7 @@ static int fill(struct plan *plan)
                                        .allow = plan->allow,
                                        .admin = plan->options.admin,
                                        .limits = limits,
+                                       .workers = (unsigned)workers,
                                        .drain_ms = plan->options.drain_ms,
                                        .lifetime_fd = -1,
                                        .ready_fd = -1,

@@ -11,6 +11,7 @@
 #include "net/process.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
+#include "net/worker.h"
 #include "net/way_out.h"
 
 #include <errno.h>
@@ -405,6 +406,11 @@ void flow_close(struct flow *flow, const struct flow_end *end)
 {
         if (flow->state == FLOW_CLOSED)
                 return;
+        if (flow->worker != NULL) {
+                worker_return(flow, end);
+                return;
+        }
+        worker_withdraw(flow);
         if (flow->recorder != NULL)
                 recorder_finish(flow->recorder, finish_reason(end));
         if ((flow->kind != FLOW_HTTP && flow->kind != FLOW_SOCKS) || flow->name != NULL ||

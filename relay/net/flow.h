@@ -54,6 +54,14 @@ struct port_key {
         uint8_t bytes[16];
 };
 
+/* How a flow ended, for the record. Strings are static. */
+struct flow_end {
+        const char *first; /* "client", "server" or "relay" */
+        const char *how;   /* "eof", "reset", "error", "refused" */
+        const char *reason;
+        int error; /* errno or 0 */
+};
+
 struct flow {
         struct relay *relay;           /* borrowed */
         struct relay_options *options; /* as they were when it began */
@@ -104,15 +112,11 @@ struct flow {
         uint64_t progress;
         unsigned undelivered;
         bool probed;
-        const char *first; /* static: the side that ended first, once one has */
-};
-
-/* How a flow ended, for the record. Strings are static. */
-struct flow_end {
-        const char *first; /* "client", "server" or "relay" */
-        const char *how;   /* "eof", "reset", "error", "refused" */
-        const char *reason;
-        int error; /* errno or 0 */
+        struct worker *worker; /* whose thread has the sides; NULL: the main one */
+        struct flow *worker_prev, *worker_next;
+        bool offered, has_ended;
+        struct flow_end ended; /* what the worker says */
+        const char *first;     /* static: the side that ended first, once one has */
 };
 
 /* A new flow in state, on the relay's list. Returns NULL when out of memory. */
@@ -174,6 +178,10 @@ struct event_who flow_who(const struct flow *flow);
 
 /* Time limit in milliseconds for the present state; 0 takes it away. */
 void flow_limit(struct flow *flow, uint64_t ms);
+
+/* n bytes were received. The sum may be read by another thread. */
+void side_count(struct side *side, size_t n);
+uint64_t side_received(const struct side *side);
 
 /* Fewer bytes came than were asked for, or none: there is no more until the next event (epoll(7),
  * question 9), unless the side is ending. */

@@ -75,7 +75,7 @@ static void close_quiet(struct flow *flow, bool half)
                                             ETIMEDOUT});
 }
 
-static void look(struct flow *flow, int64_t now_us)
+void limits_look(struct flow *flow, int64_t now_us)
 {
         const struct relay_limits *limits = &flow->options->limits;
         uint64_t moved = progress(flow);
@@ -83,6 +83,8 @@ static void look(struct flow *flow, int64_t now_us)
         bool half = flow->client.eof || flow->server.eof;
         int64_t limit_us = 1000 * (int64_t)limits->idle_ms;
 
+        if (flow->kind == FLOW_REDIRECTED)
+                return;
         if (half && limits->linger_ms != 0 &&
             (limit_us == 0 || limits->linger_ms < limits->idle_ms))
                 limit_us = 1000 * (int64_t)limits->linger_ms;
@@ -95,20 +97,26 @@ static void look(struct flow *flow, int64_t now_us)
         }
 }
 
+void limits_probe(struct flow *flow)
+{
+        if (flow->probed || flow->server.fd < 0)
+                return;
+        flow->probed = true;
+        side_set_probes(flow->relay, flow->server.fd);
+}
+
 static void look_at_all(uv_timer_t *timer)
 {
         struct relay *relay = timer->data;
         struct flow *flow;
 
         DL_FOREACH (relay->flows, flow) {
-                if (!flow->probed && flow->server.fd >= 0) {
-                        flow->probed = true;
-                        side_set_probes(relay, flow->server.fd);
-                }
-                if (flow->kind != FLOW_REDIRECTED &&
-                    (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT ||
+                if (flow->worker != NULL)
+                        continue;
+                limits_probe(flow);
+                if ((flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT ||
                      flow->state == FLOW_FORWARD || flow->kept))
-                        look(flow, loop_now_us(relay->loop));
+                        limits_look(flow, loop_now_us(relay->loop));
         }
 }
 

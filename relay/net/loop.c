@@ -174,6 +174,20 @@ void loop_defer(struct loop *loop, struct deferred *d)
         loop->last = &d->next;
 }
 
+void loop_undefer(struct loop *loop, struct deferred *d)
+{
+        struct deferred **at = &loop->first;
+
+        while (*at != NULL && *at != d)
+                at = &(*at)->next;
+        if (*at == NULL)
+                return;
+        *at = d->next;
+        if (loop->last == &d->next)
+                loop->last = at;
+        d->queued = false;
+}
+
 void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx)
 {
         loop->turn = turn;

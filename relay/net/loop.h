@@ -48,6 +48,9 @@ void loop_timer_give(struct loop *loop, uv_timer_t *timer); /* NULL allowed */
 /* Run d once, after the events of this turn. Adding a queued one again does nothing. */
 void loop_defer(struct loop *loop, struct deferred *d);
 
+/* Take it back, if it has not run. */
+void loop_undefer(struct loop *loop, struct deferred *d);
+
 /* Called at the end of every turn (to sweep and to flush). */
 void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx);
 

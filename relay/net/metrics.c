@@ -84,13 +84,13 @@ void metrics_dialled(const struct flow *flow, const struct dial_result *result)
 static uint64_t from_client(const struct flow *flow)
 {
         return flow->intercept != NULL ? intercept_client_bytes(flow->intercept)
-                                       : flow->client.received;
+                                       : side_received(&flow->client);
 }
 
 static uint64_t from_server(const struct flow *flow)
 {
         return flow->intercept != NULL ? intercept_server_bytes(flow->intercept)
-                                       : flow->server.received;
+                                       : side_received(&flow->server);
 }
 
 void metrics_closed(const struct flow *flow, const struct flow_end *end)
@@ -207,6 +207,8 @@ static void print_relay(FILE *out, const struct relay *relay)
                 "tapline_reloads_total{result=\"ok\"} %llu\n"
                 "tapline_reloads_total{result=\"failed\"} %llu\n",
                 (unsigned long long)m->reloads, (unsigned long long)m->failed_reloads);
+        single(out, "tapline_tunnels_moved_total", "counter",
+               "Busy tunnels that were handed to a worker thread.", (double)m->moved);
         single(out, "tapline_pipes", "gauge", "Pipes for splicing, in use or kept.",
                (double)pipe_pool_count(relay->pipes));
         single(out, "tapline_record_dropped_total", "counter",

@@ -22,7 +22,7 @@ struct metrics {
         uint64_t closed[METRICS_KINDS][METRICS_ENDS];
         uint64_t dials[2][METRICS_CAUSES]; /* direct, through a proxy */
         uint64_t client_to_server, server_to_client;
-        uint64_t strangers, bad_logins, waits, reloads, failed_reloads;
+        uint64_t strangers, bad_logins, waits, reloads, failed_reloads, moved;
 };
 
 /* A dial has ended; a flow has ended. */

@@ -1,6 +1,7 @@
 /* Moves the bytes of one direction; see move.h. */
 #include "net/move.h"
 #include "net/pipe.h"
+#include "net/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@ void move_drop_pipe(struct side *side)
 
         side->pipe = NULL;
         if (p != NULL)
-                pipe_give(side->flow->relay->pipes, p, side->piped == 0 && !side->unwanted);
+                pipe_give(worker_pipes(side->flow), p, side->piped == 0 && !side->unwanted);
 }
 
 bool side_is_client(const struct side *side)
@@ -85,7 +86,7 @@ static enum moved move_copied(struct side *from, struct side *to, size_t limit, 
                 return ENDED;
         side_was_read(from, n, asked);
         from->bulk = (size_t)n == sizeof chunk;
-        from->received += (size_t)n;
+        side_count(from, (size_t)n);
         *moved += (size_t)n;
         if (show)
                 observe(from, chunk, (size_t)n);
@@ -111,7 +112,7 @@ enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t 
                 return ENDED;
         if (limit == 0)
                 return MOVED;
-        if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
+        if (from->pipe == NULL && (from->pipe = pipe_take(worker_pipes(from->flow))) == NULL)
                 return move_copied(from, to, limit, false, moved); /* descriptors are scarce */
         limit = limit < from->pipe->cap ? limit : from->pipe->cap;
         n = splice(from->fd, NULL, from->pipe->write_end, NULL, limit,
@@ -124,7 +125,7 @@ enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t 
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
                 return ENDED;
-        from->received += (size_t)n;
+        side_count(from, (size_t)n);
         skip(from, (size_t)n);
         from->piped = (size_t)n;
         *moved += (size_t)n;

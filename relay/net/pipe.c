@@ -14,16 +14,33 @@ enum {
 struct pipe_pool {
         struct pipe_pair *free; /* owned */
         size_t count;
-        uint64_t all, max; /* those in use too */
+        uint64_t max, made;
+        uint64_t *all; /* those in use too; first's made, which all siblings count in */
 };
 
 struct pipe_pool *pipe_pool_new(uint64_t max)
 {
         struct pipe_pool *pool = calloc(1, sizeof *pool);
 
-        if (pool != NULL)
-                pool->max = max;
+        if (pool == NULL)
+                return NULL;
+        pool->max = max;
+        pool->all = &pool->made;
         return pool;
+}
+
+struct pipe_pool *pipe_pool_sibling(struct pipe_pool *first)
+{
+        struct pipe_pool *pool = pipe_pool_new(first->max);
+
+        if (pool != NULL)
+                pool->all = first->all;
+        return pool;
+}
+
+static void count(struct pipe_pool *pool, uint64_t change)
+{
+        __atomic_add_fetch(pool->all, change, __ATOMIC_RELAXED);
 }
 
 static void pipe_free(struct pipe_pool *pool, struct pipe_pair *p)
@@ -31,12 +48,12 @@ static void pipe_free(struct pipe_pool *pool, struct pipe_pair *p)
         close(p->read_end);
         close(p->write_end);
         free(p);
-        pool->all--;
+        count(pool, -UINT64_C(1));
 }
 
 uint64_t pipe_pool_count(const struct pipe_pool *pool)
 {
-        return pool->all;
+        return __atomic_load_n(pool->all, __ATOMIC_RELAXED);
 }
 
 void pipe_pool_trim(struct pipe_pool *pool)
@@ -67,7 +84,7 @@ struct pipe_pair *pipe_take(struct pipe_pool *pool)
                 pool->count--;
                 return p;
         }
-        if (pool->all >= pool->max) {
+        if (pipe_pool_count(pool) >= pool->max) {
                 errno = EMFILE;
                 return NULL;
         }
@@ -78,7 +95,7 @@ struct pipe_pair *pipe_take(struct pipe_pool *pool)
         }
         size = fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
         *p = (struct pipe_pair){.read_end = ends[0], .write_end = ends[1]};
-        pool->all++;
+        count(pool, 1);
         p->cap = size > 0 ? (size_t)size : 65536;
         return p;
 }

@@ -19,6 +19,10 @@ struct pipe_pool;
 struct pipe_pool *pipe_pool_new(uint64_t max);
 void pipe_pool_free(struct pipe_pool *pool); /* NULL allowed */
 
+/* A pool of another thread that counts with first, which has to live longer: pipes may be given to
+ * either. */
+struct pipe_pool *pipe_pool_sibling(struct pipe_pool *first);
+
 /* Pipes there are, in use or not; and give up those that are not. */
 uint64_t pipe_pool_count(const struct pipe_pool *pool);
 void pipe_pool_trim(struct pipe_pool *pool);

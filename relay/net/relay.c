@@ -20,6 +20,7 @@
 #include "net/trusted.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
+#include "net/worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -179,6 +180,7 @@ static void turn(void *ctx)
         struct relay *relay = ctx;
 
         relay->turns++;
+        workers_turn(relay);
         flow_sweep(relay);
         control_sweep(relay);
         admin_sweep(relay);
@@ -311,7 +313,10 @@ int relay_run(struct relay *relay)
         start_handles(&h, relay);
         limits_watch(relay);
         loop_on_turn(relay->loop, turn, relay);
+        if (workers_start(relay, relay->options->workers) < 0)
+                fputs("tapline: warning: the worker threads cannot be started\n", stderr);
         loop_run(relay->loop);
+        workers_stop(relay);
         control_drain(relay);
         for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "the relay stopped", 0});

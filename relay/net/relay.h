@@ -26,6 +26,7 @@ struct hold;
 struct logins;
 struct activation;
 struct admin;
+struct workers;
 
 /* Who looks names up: the programs; the upstream where they cannot; always the upstream, or we. */
 enum relay_resolve { RELAY_RESOLVE_AUTO, RELAY_RESOLVE_LOCAL, RELAY_RESOLVE_REMOTE };
@@ -47,6 +48,7 @@ struct relay_options {
         const char *const *listen; /* NULL-terminated "ADDR:PORT" or "unix:PATH" for explicit
                                       clients; may be NULL */
         const struct activation *activation; /* sockets that were passed to us, or NULL */
+        unsigned workers;                    /* threads for busy tunnels, beside the main one */
         const char *admin;                   /* where /healthz and /metrics are served, or NULL */
         const struct logins *logins;         /* who may use listen's TCP sockets; NULL: no login */
         const struct host_list *allow;       /* from where, beside loopback; NULL: anywhere */
@@ -89,6 +91,7 @@ struct relay {
         struct listener *listeners;             /* owned list */
         struct hold *hold;                      /* owned; NULL: this kernel has no way */
         uint16_t private_port;                  /* loopback, for redirected connections */
+        struct workers *workers;                /* owned; NULL: none */
         struct admin *admins;                   /* owned list */
         struct metrics metrics;
         uint64_t next_flow, next_request;

@@ -82,6 +82,16 @@ void side_close_fd(struct side *side)
         side->fd = -1;
 }
 
+void side_count(struct side *side, size_t n)
+{
+        __atomic_store_n(&side->received, side->received + n, __ATOMIC_RELAXED);
+}
+
+uint64_t side_received(const struct side *side)
+{
+        return __atomic_load_n(&side->received, __ATOMIC_RELAXED);
+}
+
 void side_was_read(struct side *side, ssize_t n, size_t asked)
 {
         if (n < 0 || (n > 0 && (size_t)n < asked && !side->ending))

@@ -5,6 +5,7 @@
 #include "net/front.h"
 #include "net/move.h"
 #include "net/process.h"
+#include "net/worker.h"
 #include "net/trusted.h"
 
 #include <errno.h>
@@ -104,14 +105,14 @@ static bool drop_unwanted(struct side *from, struct side *to)
                 return false;
         }
         if (n > 0)
-                from->received += (size_t)n;
+                side_count(from, (size_t)n);
         from->eof = n == 0;
         if (n != 0 && is_delivered(from, to)) {
                 flow_abort(flow, &(struct flow_end){flow->first, "eof", "closed", 0});
                 return false;
         }
         if (n > 0)
-                loop_defer(flow->relay->loop, &flow->again);
+                loop_defer(worker_loop(flow), &flow->again);
         return true;
 }
 
@@ -134,7 +135,7 @@ static bool pump(struct side *from, struct side *to)
                         return false;
                 }
                 if (moved >= BUDGET) {
-                        loop_defer(flow->relay->loop, &flow->again);
+                        loop_defer(worker_loop(flow), &flow->again);
                         return true;
                 }
                 result = from->readable || from->piped > 0 ? move_some(from, to, &moved) : IDLE;
@@ -358,6 +359,8 @@ static void drive(struct flow *flow)
                 return;
         if (is_over(flow))
                 flow_close(flow, &(struct flow_end){flow->first, "eof", "closed", 0});
+        else if ((flow->client.bulk || flow->server.bulk) && flow->recorder == NULL)
+                worker_offer(flow);
 }
 
 void tunnel_drive(struct flow *flow, uint32_t events)
