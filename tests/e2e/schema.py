@@ -30,7 +30,7 @@ KINDS = {
             "version?": "string", "cipher?": "string", "error?": "string", "verify?": "string", "alert?": "string",
             "issuer?": "string", "subject?": "string", "note?": "string"},
     "tls.roots": {"kind": "file|directory|system|certificate", "path?": "string"},
-    "http.request": {"request": "integer", "source": "relay|tap", "method": "string", "url": "string",
+    "http.request": {"request": "integer", "source": "relay|tap", "tied?": "name|thread|time", "method": "string", "url": "string",
                      "version": "string", "stream?": "integer", "headers": "headers"},
     "http.response": {"request?": "integer", "source": "relay|tap", "status": "integer", "reason?": "string",
                       "version": "string", "stream?": "integer", "headers": "headers", "content_length?": "integer", "url?": "string",
