@@ -120,10 +120,12 @@ int relay_new(struct relay **out, const struct relay_options *options)
         relay->pipes = pipe_pool_new();
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
             relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL)
-                result = -ENOMEM;
+                result = errno != 0 ? -errno : -ENOMEM;
         else
                 result = open_sockets(relay);
         if (result < 0) {
+                if (result != -EINVAL)
+                        fprintf(stderr, "tapline: the relay cannot start: %s\n", strerror(-result));
                 relay_free(relay);
                 return result;
         }
