@@ -39,7 +39,7 @@ ERRNO = {"malloc": errno.ENOMEM, "calloc": errno.ENOMEM, "realloc": errno.ENOMEM
          "accept4": errno.EMFILE, "bind": errno.EADDRINUSE, "listen": errno.EADDRINUSE, "send": errno.EPIPE, "recv": errno.ECONNRESET,
          "epoll_ctl": errno.ENOSPC, "epoll_wait": errno.EINTR, "pipe2": errno.EMFILE, "splice": errno.EIO, "write": errno.ENOSPC,
          "open": errno.EMFILE, "fcntl": errno.EPERM, "getsockopt": errno.ENOBUFS, "setsockopt": errno.ENOBUFS,
-         "getsockname": errno.ENOBUFS, "getpeername": errno.ENOTCONN, "shutdown": errno.ENOTCONN}
+         "getsockname": errno.ENOBUFS, "getpeername": errno.ENOTCONN}
 REDIRECTED = """
 import socket, sys
 for port in sys.argv[1:]:
