@@ -2,6 +2,7 @@
  * client that can use an HTTP proxy. */
 #include "net/relay.h"
 #include "cli/commands.h"
+#include "cli/confine.h"
 #include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/plan.h"
@@ -15,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { OWN_MAX = 64 };
 
 static void usage(void)
 {
@@ -105,6 +108,20 @@ static void say_where(const struct plan *plan, const char *socket)
         fprintf(stderr, "tapline: control socket %s\n", socket);
 }
 
+/* Where sockets are made, and removed at the end. As far as this kernel goes. */
+static void confine_to_own(const struct session *session, const struct options *o)
+{
+        const char *own[OWN_MAX] = {session->socket};
+        size_t count = 1;
+
+        if (o->admin != NULL && strncmp(o->admin, "unix:", 5) == 0)
+                own[count++] = o->admin + 5;
+        for (size_t i = 0; o->listen != NULL && o->listen[i] != NULL && count < OWN_MAX - 1; i++)
+                if (strncmp(o->listen[i], "unix:", 5) == 0)
+                        own[count++] = o->listen[i] + 5;
+        confine(own);
+}
+
 /* From here on the plan is the relay's. */
 static int serve(struct session *session, struct plan *plan)
 {
@@ -112,6 +129,7 @@ static int serve(struct session *session, struct plan *plan)
         int result;
 
         attach(session, plan);
+        confine_to_own(session, &plan->options);
         result = relay_new(&relay, &plan->relay);
         if (result < 0) {
                 plan_free(plan);

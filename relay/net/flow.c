@@ -41,6 +41,11 @@ static void run_again(struct deferred *d)
 {
         struct flow *flow = (struct flow *)((char *)d - offsetof(struct flow, again));
 
+        if (flow->broken != 0 && flow->state != FLOW_CLOSED) {
+                flow_abort(flow,
+                           &(struct flow_end){"relay", "error", flow->broken_by, flow->broken});
+                return;
+        }
         if (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT ||
             flow->state == FLOW_FORWARD || flow->state == FLOW_HEAD)
                 tunnel_drive(flow, 0);
@@ -185,11 +190,24 @@ void flow_limit(struct flow *flow, uint64_t ms)
         flow->timer = NULL;
 }
 
+void flow_break(struct flow *flow, int error, const char *why)
+{
+        flow->broken = error;
+        flow->broken_by = why;
+        loop_defer(worker_loop(flow), &flow->again);
+}
+
 static void side_watch(struct side *side)
 {
+        struct flow *flow = side->flow;
+        int result;
+
         side->watch.fd = side->fd;
-        if (loop_add(side->flow->relay->loop, &side->watch) < 0)
-                side->watch.fd = -1;
+        result = loop_add(flow->relay->loop, &side->watch);
+        if (result == 0)
+                return;
+        side->watch.fd = -1;
+        flow_break(flow, -result, "epoll_ctl(2) failed");
 }
 
 void flow_attach_client(struct flow *flow, int fd)
@@ -308,7 +326,8 @@ static void begin_dial(struct flow *flow, const char *authorization)
 
         way_request(flow, authorization, &request);
         flow->state = FLOW_DIALLING;
-        flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
+        if (request.name != NULL || request.address != NULL) /* else there was no memory for it */
+                flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
         if (flow->dial == NULL)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
 }

@@ -96,6 +96,8 @@ struct flow {
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
+        int broken;                     /* errno of what it cannot go on without; ends it soon */
+        const char *broken_by;          /* static */
         bool passing;                   /* dialled afresh after INTERCEPT_PASS: hands off */
         struct recorder *recorder;      /* owned; NULL: not observed */
         struct intercept *intercept;    /* owned */
@@ -197,7 +199,12 @@ void side_set_options(const struct relay *relay, int fd);
 void side_reset_if_killed(int fd);
 void side_set_probes(const struct relay *relay, int fd);
 
-/* Give a side bytes to be written before anything else (copied, appended). Returns 0 or -ENOMEM. */
+/* End it later in this turn, with this errno and reason (static): for where the caller goes on with
+ * the flow. */
+void flow_break(struct flow *flow, int error, const char *why);
+
+/* Give a side bytes to be written before anything else (copied, appended). Returns 0, or -ENOMEM:
+ * then the flow is ended later in this turn, whatever the caller does. */
 int side_queue(struct side *side, const char *data, size_t len);
 /* Write what is queued. Returns 0 when all is out, -EAGAIN, or -errno. */
 int side_flush(struct side *side);

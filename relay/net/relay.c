@@ -139,10 +139,23 @@ static void choose_via(struct relay *relay)
         snprintf(relay->via_own, sizeof relay->via_own, "tapline-%08x", random);
 }
 
+/* A signal that comes between the first open socket and the loop waits for its handler: who can
+ * reach the relay can also stop it in order. */
+static void hold_signals(bool hold)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 int relay_new(struct relay **out, struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
-        int result;
+        int result = 0;
 
         if (relay == NULL)
                 return -ENOMEM;
@@ -151,6 +164,7 @@ int relay_new(struct relay **out, struct relay_options *options)
         options->users++;
         relay->record = options->record;
         choose_via(relay);
+        hold_signals(true);
         relay->loop = loop_new();
         relay->processes = process_table_new();
         relay->names = name_table_new();
@@ -161,10 +175,13 @@ int relay_new(struct relay **out, struct relay_options *options)
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
             relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL ||
             relay->roots == NULL)
-                result = -ENOMEM;
+                result = errno != 0 ? -errno : -ENOMEM;
+        if (result < 0)
+                fprintf(stderr, "tapline: the relay cannot start: %s\n", strerror(-result));
         else
                 result = trusted_init(relay) < 0 ? -ENOMEM : open_sockets(relay);
         if (result < 0) {
+                hold_signals(false);
                 options->users = 0; /* they stay the caller's */
                 relay->options = NULL;
                 relay_free(relay);
@@ -282,6 +299,7 @@ static void start_handles(struct handles *h, struct relay *relay)
                 uv_signal_start(&h->interrupt, signalled, SIGINT);
         if (relay->options->reload != NULL)
                 uv_signal_start(&h->hang_up, reload, SIGHUP);
+        hold_signals(false);
         h->lifetime = (struct watch){.ready = lifetime_ready, .fd = relay->options->lifetime_fd};
         if (h->lifetime.fd >= 0)
                 loop_add_level(relay->loop, &h->lifetime);

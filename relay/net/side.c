@@ -41,8 +41,10 @@ int side_queue(struct side *side, const char *data, size_t len)
         if (len == 0)
                 return 0;
         more = realloc(side->out, side->out_len + len);
-        if (more == NULL)
+        if (more == NULL) {
+                flow_break(side->flow, ENOMEM, "out of memory");
                 return -ENOMEM;
+        }
         memcpy(more + side->out_len, data, len);
         side->out = more;
         side->out_len += len;

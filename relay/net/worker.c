@@ -2,7 +2,6 @@
 #include "net/worker.h"
 #include "net/limits.h"
 #include "net/pipe.h"
-#include "net/tunnel.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -68,9 +67,14 @@ static void woken(const struct watch *w)
 
 static void watch_side(struct worker *w, struct side *side)
 {
+        int result;
+
         side->watch.fd = side->fd;
-        if (loop_add(w->loop, &side->watch) < 0)
-                side->watch.fd = -1;
+        result = loop_add(w->loop, &side->watch);
+        if (result == 0)
+                return;
+        side->watch.fd = -1;
+        flow_break(side->flow, -result, "epoll_ctl(2) failed");
 }
 
 static void take_in(struct worker *w, struct flow *flow)
@@ -78,7 +82,7 @@ static void take_in(struct worker *w, struct flow *flow)
         DL_APPEND2(w->flows, flow, worker_prev, worker_next);
         watch_side(w, &flow->client);
         watch_side(w, &flow->server);
-        tunnel_drive(flow, 0);
+        flow->again.run(&flow->again); /* it may have had more to do */
 }
 
 static void inbox_ready(struct watch *watch, uint32_t events)

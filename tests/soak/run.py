@@ -6,6 +6,7 @@ by load.c, which knows every byte that has to come back. Prints one line per che
 
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -30,10 +31,15 @@ def check(name, good, told):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range from which clients get theirs: a relay that is started again needs its old one."""
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", random.randrange(20000, 32000)))
+                return probe.getsockname()[1]
+            except OSError:
+                continue
 
 
 class Relay:
