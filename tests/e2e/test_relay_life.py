@@ -286,6 +286,28 @@ def test_the_drain_has_an_end(sandbox):
         relay.events = []
 
 
+def test_a_killed_relay_resets_its_connections(sandbox):
+    """The kernel closes the descriptors of a killed process; with a FIN, half an answer would look whole."""
+    ends = []
+
+    def serve(connection):
+        connection.sendall(b"half of")
+        try:
+            ends.append(connection.recv(1))
+        except ConnectionResetError:
+            ends.append("reset")
+    with RawServer(serve) as server, Relay(sandbox) as relay:
+        with relay.tunnel(f"127.0.0.1:{server.port}") as client:
+            assert receive_exactly(client, 7) == b"half of"
+            relay.process.popen.send_signal(signal.SIGKILL)
+            relay.process.wait(5)
+            relay.events = []
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        eventually(lambda: ends)
+    assert ends == ["reset"]
+
+
 # -- reading the configuration again
 
 @pytest.fixture
