@@ -74,6 +74,8 @@ static void set(struct childenv *env, const struct catalogue_cache *cache, const
         else if (asprintf(&value, "%s%s%s%s", old != NULL ? old : "",
                           old != NULL && *old != '\0' ? " " : "", cache->option, path) >= 0)
                 childenv_set(env, cache->variable, value);
+        for (size_t i = 0; cache->also != NULL && cache->also[i] != NULL; i++)
+                childenv_set(env, cache->also[i], path);
         free(value);
 }
 
