@@ -22,7 +22,7 @@ static bool is_private(const char *path)
  * owns; NULL if nothing can be kept below parent. */
 static char *make_in(const char *parent, const char *name)
 {
-        struct probe probe;
+        struct probe probe = {0};
         char *path = NULL;
 
         if (asprintf(&path, "%s/%s-%u", parent, name, (unsigned)geteuid()) < 0)
