@@ -75,36 +75,6 @@ static enum finding_code code_of(const json_t *event)
         return FINDING_HOST_UNREACHABLE;
 }
 
-static bool lookup_has_ipv4(const json_t *event)
-{
-        const json_t *addresses = json_object_get(event, "addresses");
-
-        for (size_t i = 0; i < json_array_size(addresses); i++) {
-                const char *address = json_string_value(json_array_get(addresses, i));
-
-                if (address != NULL && strchr(address, ':') == NULL)
-                        return true;
-        }
-        return false;
-}
-
-/* Did this machine get anywhere by IPv4, or learn of an IPv4 address of this host? */
-static bool has_ipv4(const struct facts *facts, const char *name)
-{
-        for (size_t i = 0; i < facts->events->count; i++) {
-                const json_t *event = facts->events->items[i];
-                const char *address = event_get_str(event, "address");
-
-                if (event_is(event, "upstream") && event_field_is(event, "result", "connected") &&
-                    address != NULL && strchr(address, ':') == NULL)
-                        return true;
-                if (event_is(event, "name.lookup") && event_field_is(event, "name", name) &&
-                    lookup_has_ipv4(event))
-                        return true;
-        }
-        return false;
-}
-
 static enum finding_code code_of_address(const struct facts *facts, const json_t *event,
                                          const char *name, const struct flow *flow)
 {
@@ -112,11 +82,10 @@ static enum finding_code code_of_address(const struct facts *facts, const json_t
         enum finding_code code = code_of(event);
 
         address = address == NULL && flow != NULL ? flow->address : address;
-        if (address != NULL && strchr(address, ':') != NULL && strncmp(address, "::", 2) != 0 &&
-            (code == FINDING_CONNECTION_TIMED_OUT || code == FINDING_HOST_UNREACHABLE) &&
-            has_ipv4(facts, name))
-                return FINDING_IPV6_BROKEN;
-        return code;
+        return (code == FINDING_CONNECTION_TIMED_OUT || code == FINDING_HOST_UNREACHABLE) &&
+                               netfault_is_ipv6(facts, address, name)
+                       ? FINDING_IPV6_BROKEN
+                       : code;
 }
 
 static void take_upstream(const struct facts *facts, const json_t *event, struct netfaults *all)

@@ -144,7 +144,11 @@ static void take_close(const struct facts *facts, const json_t *event, struct ne
         host = facts_host(facts, flow->host, flow->port);
         if (host != NULL && host->reached_us > netfault_began_us(event))
                 return;
-        add(all, upstream != NULL ? FINDING_SLOW_PROXY : FINDING_CONNECTION_TIMED_OUT, flow, event);
+        add(all,
+            upstream != NULL                                     ? FINDING_SLOW_PROXY
+            : netfault_is_ipv6(facts, flow->address, flow->host) ? FINDING_IPV6_BROKEN
+                                                                 : FINDING_CONNECTION_TIMED_OUT,
+            flow, event);
 }
 
 /* ---- words ---- */
@@ -173,6 +177,10 @@ static char *summary_of(const struct facts *facts, const struct netfault *group,
         case FINDING_SLOW_PROXY:
                 return text_format("The proxy %s took so long for %s that the program gave up.",
                                    via != NULL ? via : "?", hosts);
+        case FINDING_IPV6_BROKEN:
+                return text_format("%s does not answer by IPv6, and could be reached by IPv4: the "
+                                   "program gave up waiting after %.0f s.",
+                                   hosts, ms_of(event, "duration_ms") / 1000);
         case FINDING_CONNECTION_TIMED_OUT:
                 return text_format("%s does not answer: the program gave up waiting for the "
                                    "connection after %.0f s.",

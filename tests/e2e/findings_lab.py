@@ -94,7 +94,7 @@ class Faulty(index_module.Index):
 
 def answer(handler, status, body=b"", **headers):
     """A whole answer."""
-    handler.send_response(status)
+    handler.send_response_only(status)  # without a Date of its own
     for name, value in {"Content-Length": str(len(body)), **{k.replace("_", "-"): v for k, v in headers.items()}}.items():
         handler.send_header(name, value)
     handler.end_headers()
