@@ -8,6 +8,7 @@
 #include "cli/supervise.h"
 #include "cli/way.h"
 #include "explain/explain.h"
+#include "inspect/bundle.h"
 #include "inspect/inspector.h"
 #include "tapline_names.h"
 #include "tapline_program.h"
@@ -129,6 +130,21 @@ static int make_places(struct run *r)
         return place_library(r);
 }
 
+/* For the library, which adds it where programs load their roots. */
+static int export_ca(struct run *r)
+{
+        char *path;
+        int result;
+
+        if (asprintf(&path, "%s/ca.der", r->dir) < 0)
+                return -ENOMEM;
+        result = bundle_write_der(ca_certificate(r->ca), path);
+        if (result == 0)
+                childenv_set(r->env, TAPLINE_ENV_CA, path);
+        free(path);
+        return result;
+}
+
 static int prepare_inspection(struct run *r)
 {
         const char *problem = NULL;
@@ -150,6 +166,8 @@ static int prepare_inspection(struct run *r)
         if (r->inspector == NULL)
                 return complain("prepare", "inspection", errno);
         result = trust_export(r->trust, ca_certificate(r->ca), r->dir, childenv_set_kept, r->env);
+        if (result == 0)
+                result = export_ca(r);
         return result < 0 ? complain("write certificates to", r->dir, -result) : 0;
 }
 
@@ -159,6 +177,7 @@ static int start_relay(struct run *r)
                                         .https_upstream = r->way.https,
                                         .http_upstream = r->way.http,
                                         .no_proxy = r->way.no_proxy,
+                                        .via = options_via(&r->options),
                                         .bypass = r->way.bypass,
                                         .resolve = (enum relay_resolve)r->options.resolve_mode,
                                         .record = r->record,

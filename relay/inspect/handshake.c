@@ -65,6 +65,17 @@ int handshake_on_verify(int ok, X509_STORE_CTX *store)
         return ok;
 }
 
+int handshake_on_chain(X509_STORE_CTX *store, void *unused)
+{
+        SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+        const struct intercept *ic = SSL_get_app_data(ssl);
+
+        (void)unused;
+        if (ic->roots && !ic->has_roots)
+                return (int)SSL_set_retry_verify(ssl);
+        return X509_verify_cert(store) > 0;
+}
+
 int handshake_on_certificate_request(SSL *ssl, X509 **cert, EVP_PKEY **key)
 {
         struct intercept *ic = SSL_get_app_data(ssl);
@@ -308,16 +319,31 @@ static void begin_client(struct intercept *ic)
         ic->phase = PHASE_CLIENT;
 }
 
+/* Give the origin's handshake the client's own roots, as far as they are known by now; it stands
+ * where they are needed. Returns false if there will be more at once. */
+static bool use_roots(struct intercept *ic)
+{
+        if (ic->roots_pending(ic->roots_ctx))
+                return false;
+        SSL_set1_verify_cert_store(ic->origin.ssl, ic->roots(ic->roots_ctx)); /* NULL: all */
+        ic->has_roots = true;
+        return true;
+}
+
 void handshake_origin(struct intercept *ic)
 {
         const struct wire *w = &ic->origin.wire;
+        int result, error;
 
         if (client_gave_up(ic))
                 return;
-        ERR_clear_error();
-        int result = SSL_do_handshake(ic->origin.ssl);
-        int error = SSL_get_error(ic->origin.ssl, result);
-
+        do {
+                ERR_clear_error();
+                result = SSL_do_handshake(ic->origin.ssl);
+                error = SSL_get_error(ic->origin.ssl, result);
+        } while (error == SSL_ERROR_WANT_RETRY_VERIFY && use_roots(ic));
+        if (error == SSL_ERROR_WANT_RETRY_VERIFY)
+                return;
         if (ic->wants_certificate)
                 pass_by_choice(ic, "the origin asks for a certificate of the client's");
         else if (result == 1)

@@ -63,6 +63,7 @@ static SSL_CTX *origin_context_new(void)
                 return NULL;
         set_common(ctx);
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, handshake_on_verify);
+        SSL_CTX_set_cert_verify_callback(ctx, handshake_on_chain, NULL);
         SSL_CTX_set_client_cert_cb(ctx, handshake_on_certificate_request);
         return ctx;
 }

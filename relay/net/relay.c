@@ -13,6 +13,7 @@
 #include "net/past.h"
 #include "net/process.h"
 #include "net/tapped.h"
+#include "net/trusted.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
 
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -84,6 +86,22 @@ static void raise_descriptor_limit(void)
                         strerror(errno));
 }
 
+/* Two relays in a row must not take each other for themselves: a name of its own for each. */
+static void choose_via(struct relay *relay)
+{
+        unsigned random = 0;
+
+        relay->via = relay->options->via;
+        if (relay->via != NULL && relay->via[0] == '\0')
+                relay->via = NULL;
+        if (relay->options->via != NULL)
+                return;
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+                random = (unsigned)uv_hrtime();
+        snprintf(relay->via_own, sizeof relay->via_own, "tapline-%08x", random);
+        relay->via = relay->via_own;
+}
+
 int relay_new(struct relay **out, const struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
@@ -94,17 +112,20 @@ int relay_new(struct relay **out, const struct relay_options *options)
         raise_descriptor_limit();
         relay->options = options;
         relay->record = options->record;
+        choose_via(relay);
         relay->loop = loop_new();
         relay->processes = process_table_new();
         relay->names = name_table_new();
         relay->madeup = madeup_new();
         relay->tapped = tapped_table_new();
         relay->pipes = pipe_pool_new();
+        relay->roots = roots_new();
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
-            relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL)
+            relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL ||
+            relay->roots == NULL)
                 result = -ENOMEM;
         else
-                result = open_sockets(relay);
+                result = trusted_init(relay) < 0 ? -ENOMEM : open_sockets(relay);
         if (result < 0) {
                 relay_free(relay);
                 return result;
@@ -233,5 +254,6 @@ void relay_free(struct relay *relay)
         madeup_free(relay->madeup);
         process_table_free(relay->processes);
         pipe_pool_free(relay->pipes);
+        roots_free(relay->roots);
         free(relay);
 }

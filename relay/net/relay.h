@@ -3,6 +3,7 @@
 #define NET_RELAY_H
 
 #include "inspect/intercept.h"
+#include "inspect/roots.h"
 #include "net/loop.h"
 #include "net/route.h"
 #include "record/writer.h"
@@ -38,6 +39,7 @@ struct relay_options {
         struct inspector *inspector; /* NULL: nothing is inspected */
         int lifetime_fd;             /* when it reports end of file, drain and stop; -1: none */
         int ready_fd;                /* gets one line when all sockets are open; -1: none */
+        const char *via;             /* our name in Via; NULL: one of our own; "": no Via */
         int drain_ms;                /* open connections get that long when stopping */
 };
 
@@ -52,6 +54,8 @@ struct relay {
         struct name_table *names;               /* owned */
         struct madeup_table *madeup;            /* owned */
         struct tapped_table *tapped;            /* owned */
+        struct roots *roots;                    /* owned: what each process trusts */
+        uv_timer_t roots_timer;                 /* bounds the wait for them, trusted.c */
         struct pipe_pool *pipes;                /* owned */
         struct control *control;                /* owned */
         struct control_client *control_clients; /* owned list */
@@ -61,6 +65,8 @@ struct relay {
         uint64_t next_flow, next_request;
         unsigned unjoined; /* flows told to join that have not yet: see flow_expects_join */
         bool draining;
+        const char *via;  /* borrowed: our name in Via; NULL: no Via */
+        char via_own[32]; /* it, if the user has given none */
 };
 
 /* Open sockets and get ready. Returns 0 and *out (owned), or -errno with a message on standard
