@@ -88,6 +88,54 @@ static enum finding_code code_of_address(const struct facts *facts, const json_t
                        : code;
 }
 
+static bool lookup_gave(const json_t *event, const char *wanted)
+{
+        const json_t *addresses = json_object_get(event, "addresses");
+
+        for (size_t i = 0; i < json_array_size(addresses); i++) {
+                const char *address = json_string_value(json_array_get(addresses, i));
+
+                if (address != NULL && strcmp(address, wanted) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* Did one lookup of this process give both addresses? */
+static bool are_of_one_name(const struct facts *facts, const struct process *p, const char *one,
+                            const char *other)
+{
+        for (size_t i = 0; i < facts->events->count; i++) {
+                const json_t *event = facts->events->items[i];
+
+                if (event_is(event, "name.lookup") && event_get_int(event, "pid", 0) == p->pid &&
+                    lookup_gave(event, one) && lookup_gave(event, other))
+                        return true;
+        }
+        return false;
+}
+
+/* The loser of a race (RFC 8305): the same process had got through to another address of the name
+ * a moment before. */
+static bool is_loser(const struct facts *facts, const struct flow *flow, const json_t *event)
+{
+        enum { RACE_US = 2000000 };
+
+        for (const struct flow *f = facts->flows;
+             f != NULL && flow != NULL && flow->address != NULL; f = f->hh.next) {
+                const char *address = f->address;
+
+                if (f == flow || f->process == NULL || f->process != flow->process ||
+                    f->port != flow->port || address == NULL ||
+                    !event_field_is(f->upstream, "result", "connected") ||
+                    event_get_time_us(f->upstream) < netfault_began_us(event) - RACE_US)
+                        continue;
+                if (are_of_one_name(facts, f->process, address, flow->address))
+                        return true;
+        }
+        return false;
+}
+
 static void take_upstream(const struct facts *facts, const json_t *event, struct netfaults *all)
 {
         const struct flow *flow = facts_flow(facts, event);
@@ -101,7 +149,8 @@ static void take_upstream(const struct facts *facts, const json_t *event, struct
                 return;
         code = code_of_address(facts, event, name, flow);
         host = facts_host(facts, name, port);
-        if (host != NULL && host->reached_us > netfault_began_us(event))
+        if ((host != NULL && host->reached_us > netfault_began_us(event)) ||
+            is_loser(facts, flow, event))
                 return;
         netfault_add(all, &(struct netfault_item){
                                   .code = code,

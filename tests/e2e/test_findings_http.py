@@ -1,11 +1,12 @@
 """Answers that say no, come late, or end too early: each made by an index with one fault, met by a real tool."""
 import itertools
+import shlex
 import time
 
 import pytest
 
 import runner
-from findings_lab import Faulty, answer, explained, pasted
+from findings_lab import Faulty, answer, explained, keep_record, pasted
 
 COUNTER = itertools.count()
 
@@ -120,7 +121,7 @@ def hangs(handler):
 
 def late(handler):
     if handler.path.startswith("/simple"):
-        handler.server.index.stopping.wait(5)
+        handler.server.index.stopping.wait(8)
 
 
 def test_slow_origin(sandbox, clients, faulty):
@@ -179,3 +180,18 @@ def test_retry_storm(sandbox, faulty):
     assert done.codes() == ["server-error", "retry-storm"], done
     assert [f["severity"] for f in done.report["findings"]] == ["error", "warning"]
     assert "12 times" in done.report["findings"][1]["summary"]
+
+
+def test_full_disk_and_503(sandbox, npm, clients, faulty, private_mounts):
+    """Two faults in one job: both are named, in the order of the way of a request."""
+    index = faulty(lambda handler: answer(handler, 503, b"no\n"))
+    path = sandbox.user.make_dir(sandbox.home / ".npm")
+    mounts = (f"mount -t tmpfs -o size=64k,mode=755,uid={sandbox.user.mount_uid} full '{path}'\n"
+              f"dd if=/dev/zero of='{path}/filler' bs=4k 2>/dev/null || :")
+    env = {"npm_config_registry": index.url + "/npm/", "npm_config_fetch_retries": "0"}
+    job = f"{npm} view moss-js; {shlex.join(map(str, pip(clients, index)))}"
+    done = sandbox.tapline(["sh", "-c", job], env=env, mounts=mounts, timeout=60)
+    assert done.returncode != 0
+    assert done.codes() == ["server-error", "disk-full"], done
+    assert {f["severity"] for f in done.report["findings"]} == {"error"}
+    keep_record(done, "mixed-503-full-disk")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 import runner
-from findings_lab import Faulty, answer, explained, pasted
+from findings_lab import Faulty, answer, explained, keep_record
 
 COUNTER = itertools.count()
 DAY = 86400
@@ -161,11 +161,23 @@ def test_clock_skew(sandbox, authority, serve):
 
 
 def test_client_distrusts_tapline(sandbox, certs, index):
-    """A client that knows one certificate only, and the remedy without inspection."""
-    argv = ["openssl", "s_client", "-verify_return_error", "-verifyCAfile", certs.ca, "-connect",
-            f"localhost:{index.port}", "-servername", "localhost"]
-    done = explained(sandbox, argv, "client-distrusts-tapline", "openssl", "localhost", inspect=True,
-                     env=runner.trust(certs.ca))
+    """A client that pins the origin's key, and the remedy without inspection."""
+    key = subprocess.run(f"openssl pkey -in {certs.key} -pubout -outform DER | openssl dgst -sha256 -binary | base64",
+                         shell=True, capture_output=True, text=True, check=True).stdout.strip()
+    argv = ["curl", "-sS", "-o", "page", "--pinnedpubkey", f"sha256//{key}", index.url + "/echo"]
+    done = explained(sandbox, argv, "client-distrusts-tapline", "curl", "localhost", inspect=True, env=runner.trust(certs.ca),
+                     confidence="likely")
     [command] = done.first()["remedy"]["commands"]
-    assert command.startswith("tapline run --inspect=never -- openssl")
+    assert command.startswith("tapline run --inspect=never -- curl")
     sandbox.tapline(argv, ["--inspect=never"], env=runner.trust(certs.ca)).assert_worked()
+
+
+def test_distrust_and_unwritable_cache(sandbox, certs, index, npm):
+    """Two faults in one job: both are named."""
+    sandbox.user.make_dir(sandbox.home / ".npm", 0o555)
+    env = {**runner.trust(certs.ca), "npm_config_registry": index.url + "/npm/"}
+    job = f"curl -sS -o page --pinnedpubkey sha256//{'A' * 43}= {index.url}/echo; {npm} install moss-js"
+    done = sandbox.tapline(["sh", "-c", job], inspect=True, env=env, timeout=60)
+    assert done.returncode != 0
+    assert done.codes() == ["client-distrusts-tapline", "cache-not-writable"], done
+    keep_record(done, "mixed-distrust-unwritable-cache")
