@@ -7,7 +7,7 @@ import pytest
 import projects
 import runner
 import user as user_module
-from findings_lab import explained
+from findings_lab import explained, slow
 
 
 def test_killed_by_signal(sandbox, index):
@@ -16,6 +16,7 @@ def test_killed_by_signal(sandbox, index):
     assert done.returncode == 139
 
 
+@slow
 def test_killed_by_a_time_limit(sandbox, index):
     """timeout(1) ends curl and itself; the slow host is the other half of the truth."""
     done = explained(sandbox, ["timeout", "-s", "KILL", "4", "curl", "-sS", "-o", "x", index.url + "/wait/20"],

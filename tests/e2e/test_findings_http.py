@@ -6,7 +6,7 @@ import time
 import pytest
 
 import runner
-from findings_lab import Faulty, answer, explained, keep_record, pasted
+from findings_lab import Faulty, answer, explained, keep_record, pasted, slow
 
 COUNTER = itertools.count()
 
@@ -124,6 +124,7 @@ def late(handler):
         handler.server.index.stopping.wait(8)
 
 
+@slow
 def test_slow_origin(sandbox, clients, faulty):
     argv = [clients / "bin/python", "-m", "pip", "download", "-q", "--retries", "0", "--no-cache-dir", "--index-url",
             faulty(late).url + "/simple/", "--no-deps", "moss"]
@@ -165,6 +166,7 @@ def trickles(handler):
             return
 
 
+@slow
 def test_slow_body(sandbox, faulty):
     index = faulty(body_then(trickles))
     explained(sandbox, ["curl", "-sS", "-o", "x", "--max-time", "5", index.url + "/files/moss-1.0.tar.gz"],
@@ -180,6 +182,7 @@ def test_retry_storm(sandbox, faulty):
     assert done.codes() == ["server-error", "retry-storm"], done
     assert [f["severity"] for f in done.report["findings"]] == ["error", "warning"]
     assert "12 times" in done.report["findings"][1]["summary"]
+    keep_record(done, "retry-storm")
 
 
 def test_full_disk_and_503(sandbox, npm, clients, faulty, private_mounts):

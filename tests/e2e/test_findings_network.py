@@ -8,7 +8,7 @@ import pytest
 
 import runner
 import user as user_module
-from findings_lab import InNetwork, Network, explained, keep_record, pasted, serve_through
+from findings_lab import InNetwork, Network, explained, keep_record, pasted, serve_through, slow
 from origins import free_port
 from proxies import ScriptedProxy, Tinyproxy, black_hole, page_403, pump, refuse
 
@@ -64,12 +64,14 @@ def test_connection_timed_out(sandbox, network):
               "ETIMEDOUT")
 
 
+@slow
 def test_the_program_does_not_wait(sandbox, clients, network):
     inside = InNetwork(sandbox, network(TUN + "ip addr add 192.0.2.1/24 dev t0"))
     argv = [*pip(clients, "https://192.0.2.9")[:-1], "--timeout", "4", "moss"]
     explained(inside, argv, "connection-timed-out", "192.0.2.9:443", "gave up", name="connection-timed-out-client")
 
 
+@slow
 def test_ipv6_broken(sandbox, npm, index, network, hosts):
     """A Node that tries the first address only, as before Node 20, and a name whose first address is IPv6."""
     space = network(TUN + SOON + "ip -6 addr add 2001:db8::1/64 dev t0; ip addr add 192.0.2.1/32 dev lo")
@@ -179,6 +181,7 @@ def test_proxy_unreachable(sandbox, clients, index):
               env={**runner.trust(index.ca), "https_proxy": f"http://127.0.0.1:{port}"})
 
 
+@slow
 def test_slow_proxy(sandbox, index):
     with ScriptedProxy(black_hole) as proxy:
         explained(sandbox, curl(index.url + "/echo", "--connect-timeout", "4"), "slow-proxy", f"127.0.0.1:{proxy.port}",
