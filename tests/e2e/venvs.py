@@ -18,6 +18,7 @@ CLIENTS = ("pip>=24.2", "requests", "cachecontrol[filecache]")
 
 # A wheel with an OpenSSL 1.1 of its own inside, beside the one that Python itself is linked to.
 BUNDLED = ("pycurl==7.45.3",)
+ASYNC = ("httpx[http2]", "aiohttp")
 
 
 def _cache_dir():
@@ -36,6 +37,21 @@ def _step(argv):
                           timeout=900, umask=0o022)
     if done.returncode:
         raise RuntimeError(f"cannot make a client's environment: {' '.join(map(str, argv))}\n{done.stdout[-4000:]}")
+
+
+def node(version="24"):
+    """The program of a newer Node than Debian's, from the registry that this machine's npm is configured for."""
+    cache = _cache_dir()
+    machine = {"x86_64": "x64", "aarch64": "arm64"}[os.uname().machine]
+    root = cache / f"node-{version}"
+    with open(cache / f"node-{version}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "complete").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+            _step(["npm", "install", "--silent", "--ignore-scripts", "--prefix", root, f"node-linux-{machine}@{version}"])
+            (root / "complete").write_text("")
+    return root / "node_modules" / f"node-linux-{machine}" / "bin" / "node"
 
 
 def get(requirements):
