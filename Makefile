@@ -49,7 +49,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-faults check-kills bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-faults check-kills coverage dist deb bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -184,6 +184,23 @@ check-faults: all $B/faults/failing.so
 RUNS ?= 1000
 check-kills: all
 	$(PYTHON) tests/faults/kills.py $B --runs $(RUNS)
+
+#: make coverage   lines of relay/ and preload/ that the tests run; fails below 90%
+coverage:
+	sh contrib/deps.sh install build check coverage
+	sh contrib/coverage.sh $(PYTEST_ARGS)
+
+# The sources as they are committed, under one name; the same commit gives the same file.
+VERSION := $(shell sed -n 's/.*TAPLINE_VERSION "\(.*\)"/\1/p' include/tapline_version.h)
+#: make dist       build/tapline-VERSION.tar.gz of the committed tree
+dist:
+	@mkdir -p $B
+	git archive --format=tar --prefix=tapline-$(VERSION)/ HEAD | gzip -9n >$B/tapline-$(VERSION).tar.gz
+	@echo $B/tapline-$(VERSION).tar.gz
+
+#: make deb        build/tapline_VERSION_ARCH.deb, for this machine's architecture
+deb: all
+	sh contrib/deb.sh $B $(VERSION)
 
 #: make bench      tapline beside its peers in one run, 20 minutes; writes docs/performance.md (BENCH="conn --quick")
 BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
