@@ -17,12 +17,13 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 FUZZER   :=
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
         -Wvla -Wundef -Wwrite-strings -Wformat=2 $(if $(CI)$(WERROR),-Werror)
-STD  := -std=gnu11 -MMD -MP
+# The directory of the build is not in what is built: two builds of a tree are equal wherever they are made.
+STD  := -std=gnu11 -MMD -MP -ffile-prefix-map=$(CURDIR)=.
 
 # The relay: a normal program, hardened.
 PKGS := libuv libconfig jansson openssl libnghttp2
 RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
-RELAY_C   := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+RELAY_C   := -fPIE -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 RELAY_LD  := -pie -Wl,-z,relro,-z,now
 RELAY_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lhttp_parser -lpthread
 
