@@ -108,7 +108,11 @@ $B/counts/drive_relay: tests/counts/drive_relay.c $B/librelay.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 
-clients: $(CLIENT_BIN)
+$B/clients/%.so: tests/clients/lib/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
+
+clients: $(CLIENT_BIN) $B/clients/clock.so
 
 #: make            build build/tapline and build/libtapline.so
 #: make deps       install the packages for building (Debian, Ubuntu; needs root or sudo)
