@@ -45,6 +45,7 @@ PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
 SHARED_OBJ  := $(SHARED_SRC:%.c=$B/%.o)
 MAIN_OBJ    := $B/relay/cli/main.o
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+SOAK_BIN    := $B/soak/load $B/soak/origin
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$B/fuzz/%)
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
@@ -117,6 +118,10 @@ $B/clients/%.so: tests/clients/lib/%.c $B/flags
 	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
 clients: $(CLIENT_BIN) $B/clients/clock.so
+
+$(SOAK_BIN): $B/soak/%: tests/soak/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -o $@ $<
 
 #: make            build build/tapline and build/libtapline.so
 #: make deps       install the packages for building (Debian, Ubuntu; needs root or sudo)
@@ -221,6 +226,11 @@ BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
 bench: all
 	sh contrib/deps.sh install build bench
 	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
+
+.PHONY: check-soak
+#: make check-soak thousands of tunnels at once, slow clients, upstreams that fail, the relay killed under load (SOAK="short=1000000")
+check-soak: all $(SOAK_BIN)
+	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
 
 .PHONY: check-scenarios check-quiet check-mutation disk-table
 #: make check-scenarios every finding produced for real, those too that take their time
