@@ -2,6 +2,7 @@
 #include "cli/options.h"
 #include "cli/config.h"
 #include "cli/option_table.h"
+#include "net/upstream_url.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,9 +15,20 @@
 
 /* name, short, argument, optional argument's value, commands, type, field, inside, help */
 const struct option_def option_table[] = {
-        {"upstream", 0, "URL", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(upstream), true,
-         "go out through this proxy: http://[USER:PASSWORD@]HOST:PORT, or the word direct "
-         "(default: https_proxy, http_proxy and all_proxy of the environment)"},
+        {"upstream", 0, "URL", NULL, FOR_RUN | FOR_RELAY, OPTION_LIST, AT(upstream), true,
+         "go out through this proxy: SCHEME://[USER:PASSWORD@]HOST:PORT, SCHEME one of http, "
+         "https, "
+         "socks5, socks5h, socks4a and socks4, or the word direct; given twice: through the first "
+         "to the second; A|B: B when A fails (default: https_proxy, http_proxy and all_proxy of "
+         "the environment)"},
+        {"route", 0, "LIST=URL", NULL, FOR_RUN | FOR_RELAY, OPTION_LIST, AT(route), true,
+         "go to these hosts by this upstream; LIST as in --no-proxy, URL as in --upstream; may be "
+         "given more than once, the first that matches counts, before --no-proxy"},
+        {"upstream-ca", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(upstream_ca), true,
+         "verify https:// upstreams with the certificates of this file (default: the system's)"},
+        {"netrc", 0, "FILE", "", FOR_RUN | FOR_RELAY, OPTION_STRING, AT(netrc), true,
+         "take the login of an upstream whose URL has none from this netrc file, which only you "
+         "may be able to read (--netrc alone: ~/.netrc)"},
         {"no-proxy", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(no_proxy), true,
          "hosts that are reached directly: names, .suffixes, addresses, CIDR blocks, each with an "
          "optional :port, or * (default: no_proxy of the environment)"},
@@ -207,6 +219,9 @@ static int read_command_line(struct options *o, unsigned command, int argc, char
                                                              : "",
                                from) < 0)
                         return -1;
+                /* Every user can read the command line of every process. */
+                if (optarg != NULL && (def->offset == AT(upstream) || def->offset == AT(route)))
+                        o->password_shown = upstream_url_hide(optarg) || o->password_shown;
         }
         *next = optind;
         return 0;
@@ -325,14 +340,21 @@ int options_read(struct options *o, unsigned command, int argc, char **argv, int
         return check_words(o) < 0 || check_drain(o) < 0 || check_via(o) < 0 ? -1 : 0;
 }
 
+/* Some hold passwords. */
+static void free_list(char **list)
+{
+        for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+                wipe_free(list[i]);
+        free(list);
+}
+
 void options_free(struct options *o)
 {
         for (const struct option_def *def = option_table; def->name != NULL; def++)
                 if (def->type == OPTION_STRING)
                         free(*(char **)field(o, def));
-        for (size_t i = 0; o->listen != NULL && o->listen[i] != NULL; i++)
-                free(o->listen[i]);
-        free(o->listen);
+                else if (def->type == OPTION_LIST)
+                        free_list(*(char ***)field(o, def));
         for (size_t i = 0; i < OPTIONS_MAX; i++)
                 free(o->from[i]);
         memset(o, 0, sizeof *o);

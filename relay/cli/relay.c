@@ -62,9 +62,7 @@ static int serve(const struct options *o, const struct way *way, struct record *
 {
         struct relay_options options = {.socket_path = socket,
                                         .listen = (const char *const *)o->listen,
-                                        .https_upstream = way->https,
-                                        .http_upstream = way->http,
-                                        .no_proxy = way->no_proxy,
+                                        .routing = &way->routing,
                                         .via = options_via(o),
                                         .bypass = way->bypass,
                                         .resolve = (enum relay_resolve)o->resolve_mode,
@@ -79,8 +77,8 @@ static int serve(const struct options *o, const struct way *way, struct record *
                 return result == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
         for (size_t i = 0; !o->quiet && o->listen != NULL && o->listen[i] != NULL; i++)
                 fprintf(stderr, "tapline: listening on %s, going out %s%s\n", o->listen[i],
-                        way->https != NULL ? "through " : "directly",
-                        way->https != NULL ? way->https->shown : "");
+                        way->shown != NULL ? "through " : "directly",
+                        way->shown != NULL ? way->shown : "");
         if (!o->quiet)
                 fprintf(stderr, "tapline: control socket %s\n", socket);
         relay_run(relay);

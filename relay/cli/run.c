@@ -174,9 +174,7 @@ static int prepare_inspection(struct run *r)
 static int start_relay(struct run *r)
 {
         struct relay_options options = {.socket_path = r->socket,
-                                        .https_upstream = r->way.https,
-                                        .http_upstream = r->way.http,
-                                        .no_proxy = r->way.no_proxy,
+                                        .routing = &r->way.routing,
                                         .via = options_via(&r->options),
                                         .bypass = r->way.bypass,
                                         .resolve = (enum relay_resolve)r->options.resolve_mode,

@@ -11,6 +11,7 @@
 #include "net/process.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
+#include "net/way_out.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -287,12 +288,18 @@ static void redirected_failed(struct flow *flow, const struct dial_result *resul
                            JOIN_MS); /* the descriptor is still on its way: it gets the reset */
 }
 
+static void begin_dial(struct flow *flow, const char *authorization);
+
 static void dialled(void *ctx, struct dial_result *result)
 {
         struct flow *flow = ctx;
 
         flow->dial = NULL;
         flow_event_upstream(flow, result);
+        if (way_next(flow, result)) {
+                begin_dial(flow, NULL);
+                return;
+        }
         if (result->stage == DIAL_DONE) {
                 attach(&flow->server, result->fd);
                 if (flow->kind != FLOW_REDIRECTED && !flow->passing)
@@ -312,21 +319,21 @@ static void dialled(void *ctx, struct dial_result *result)
                 redirected_failed(flow, result);
 }
 
-void flow_dial(struct flow *flow, bool plain, const char *authorization)
+static void begin_dial(struct flow *flow, const char *authorization)
 {
-        struct dial_request request = {
-                .name = flow->name,
-                .address = flow->address.family != 0 && !flow->made_up ? &flow->address : NULL,
-                .port = flow->port,
-                .via = flow->via,
-                .manner = flow->manner,
-                .plain = plain,
-                .authorization = authorization};
+        struct dial_request request;
 
+        way_request(flow, authorization, &request);
         flow->state = FLOW_DIALLING;
         flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
         if (flow->dial == NULL)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+}
+
+void flow_dial(struct flow *flow, bool plain, const char *authorization)
+{
+        flow->plain = plain;
+        begin_dial(flow, authorization);
 }
 
 void flow_answer(struct flow *flow, const char *text, size_t len, const struct flow_end *end)

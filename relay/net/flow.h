@@ -75,7 +75,10 @@ struct flow {
         struct dial_manner manner;      /* as the program's socket has it */
         bool expects_join;              /* counted in relay->unjoined */
         struct dial *dial;              /* owned while dialling */
-        const struct upstream *via;     /* borrowed; NULL: direct */
+        const struct upstream *choices; /* borrowed: the ways out; NULL: direct only */
+        const struct upstream *via;     /* borrowed: the one taken; NULL: direct */
+        uint32_t tried;                 /* set of bits: choices that failed */
+        bool plain;                     /* its request goes to a proxy in absolute form */
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
@@ -109,7 +112,11 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
 /* Who opened it; the executable is looked up. */
 void flow_set_process(struct flow *flow, pid_t pid, pid_t tid);
 
-/* Start getting to the target; goes on in flow_dialled. */
+/* Set the ways out and take the first one that is healthy. */
+void flow_choose(struct flow *flow, const struct upstream *choices);
+
+/* Start getting to the target by flow->via. Where that fails and is not the target's fault, the
+ * next of the choices is taken. */
 void flow_dial(struct flow *flow, bool plain, const char *authorization);
 
 /* The client's side is there: attach fd (now owned by the flow). */

@@ -42,17 +42,15 @@ static bool is_own(const struct flow *flow, const char *host, uint16_t port)
 const struct upstream *front_way(const struct relay *relay, const char *host, uint16_t port,
                                  bool plain)
 {
-        const struct relay_options *o = relay->options;
-        const struct upstream *via = plain ? o->http_upstream : o->https_upstream;
-
-        return host_list_match(o->no_proxy, host, NULL, port) ? NULL : via;
+        return routing_list(relay->options->routing, plain, host, NULL, port);
 }
 
 bool front_target(struct flow *flow, const char *host, uint16_t port, bool plain)
 {
         flow->name = strdup(host);
         flow->port = port;
-        flow->via = front_way(flow->relay, host, port, plain);
+        if (flow->via == NULL)
+                flow_choose(flow, front_way(flow->relay, host, port, plain));
         write_connect(flow);
         return !is_own(flow, host, port);
 }

@@ -220,6 +220,51 @@ bool listener_has_port(const struct relay *relay, uint16_t port)
         return false;
 }
 
+/* An address of this machine is one that can be bound. */
+static bool is_local(const struct wire_addr *to)
+{
+        struct wire_addr any_port = *to;
+        struct sockaddr_storage ss;
+        socklen_t len;
+        int fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        bool local;
+
+        any_port.port = 0;
+        len = address_to_socket(&any_port, &ss);
+        local = fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0;
+        if (fd >= 0)
+                close(fd);
+        return local;
+}
+
+static bool is_any(const struct wire_addr *a)
+{
+        static const uint8_t any[sizeof a->bytes];
+
+        return memcmp(a->bytes, any, sizeof any) == 0;
+}
+
+bool listener_is_own(const struct relay *relay, const struct wire_addr *to)
+{
+        for (const struct listener *l = relay->listeners; l != NULL; l = l->next) {
+                struct sockaddr_storage ss;
+                socklen_t len = sizeof ss;
+                struct wire_addr at;
+
+                if (l->port != to->port ||
+                    getsockname(l->watch.fd, (struct sockaddr *)&ss, &len) < 0)
+                        continue;
+                address_from_socket((const struct sockaddr *)&ss, &at);
+                if (at.family != to->family)
+                        continue;
+                /* connect(2) to the unspecified address goes to this machine. */
+                if (memcmp(at.bytes, to->bytes, sizeof at.bytes) == 0 || is_any(to) ||
+                    (is_any(&at) && is_local(to)))
+                        return true;
+        }
+        return false;
+}
+
 void listener_close_all(struct relay *relay)
 {
         struct listener *l, *next;

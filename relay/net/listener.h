@@ -13,6 +13,9 @@ int listener_open_private(struct relay *relay);
  * address that is none or not allowed, or -errno. */
 int listener_open(struct relay *relay, const char *address);
 
+/* True if connecting there leads to a listener of this relay. */
+bool listener_is_own(const struct relay *relay, const struct wire_addr *to);
+
 /* True for a port that this relay listens on. */
 bool listener_has_port(const struct relay *relay, uint16_t port);
 

@@ -151,6 +151,7 @@ void loop_run(struct loop *loop)
                 bool uv = n <= 0 || uv_backend_timeout(&loop->uv) == 0;
 
                 read_clock(loop);
+                uv_update_time(&loop->uv); /* timers that are set now count from now */
                 for (int i = 0; i < n; i++) {
                         struct watch *w = events[i].data.ptr;
 

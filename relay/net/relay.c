@@ -2,6 +2,7 @@
  */
 #include "net/relay.h"
 #include "inspect/inspector.h"
+#include "net/bridge.h"
 #include "net/control.h"
 #include "net/flow.h"
 #include "net/held.h"
@@ -248,6 +249,7 @@ void relay_free(struct relay *relay)
         flow_sweep(relay);
         past_forget_all(relay);
         hold_free(relay->hold);
+        bridge_end_all();
         loop_free(relay->loop);
         tapped_table_free(relay->tapped);
         name_table_free(relay->names);

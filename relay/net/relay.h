@@ -31,9 +31,8 @@ struct relay_options {
         const char *socket_path; /* control socket to make, or NULL */
         const char *const
                 *listen; /* NULL-terminated "ADDR:PORT" for explicit clients; may be NULL */
-        const struct upstream *https_upstream; /* NULL: direct */
-        const struct upstream *http_upstream;
-        const struct host_list *no_proxy, *bypass;
+        const struct routing *routing; /* the way out */
+        const struct host_list *bypass;
         enum relay_resolve resolve;
         struct record *record;
         struct inspector *inspector; /* NULL: nothing is inspected */
