@@ -81,6 +81,9 @@ static void wind_up(struct dial *d)
 {
         d->over = true;
         drop_connection(d);
+        if (d->kept_fd >= 0)
+                close(d->kept_fd);
+        d->kept_fd = -1;
         uv_cancel((uv_req_t *)&d->lookup);
         uv_close((uv_handle_t *)&d->timer, timer_closed);
 }
@@ -108,6 +111,8 @@ static void finish(struct dial *d)
                 d->result.fd = d->watch.fd;
                 loop_remove(d->loop, &d->watch);
         }
+        if (d->result.kept_fd >= 0)
+                loop_remove(d->loop, &d->watch);
         d->handles++; /* done may cancel other dials, but this one must outlive the call */
         wind_up(d);
         d->done(d->ctx, &d->result);
@@ -277,12 +282,13 @@ static void forget_answer(struct dial *d)
         d->head_len = 0;
 }
 
-/* d->watch has the connection to the present proxy, TLS or not. */
-static void talk(struct dial *d)
+/* d->watch has the connection to the present proxy, TLS or not. reused: something was said on it
+ * before. */
+static void talk(struct dial *d, bool reused)
 {
         d->step = 0;
         d->refused = false;
-        d->reused = false;
+        d->reused = reused;
         forget_answer(d);
         if (needs_no_tunnel(d)) {
                 succeed(d);
@@ -315,7 +321,7 @@ static void shaken(void *ctx, int fd, int error, const char *why)
         }
         watch_connection(d, fd);
         if (!d->over)
-                talk(d);
+                talk(d, false);
 }
 
 static void enter(struct dial *d)
@@ -327,7 +333,7 @@ static void enter(struct dial *d)
                                      .early_len = d->in_len};
 
         if (d->hop->scheme != HOP_HTTPS) {
-                talk(d);
+                talk(d, false);
                 return;
         }
         d->protocol = NULL;
@@ -387,12 +393,27 @@ bool dial_again(struct dial *d)
         return true;
 }
 
+/* The last proxy has refused once on this connection, and waits for another try. */
+static void resume(struct dial *d)
+{
+        int fd = d->kept_fd;
+
+        d->kept_fd = -1;
+        for (d->hop = d->via->hops; d->hop->next != NULL; d->hop = d->hop->next)
+                d->depth++;
+        watch_connection(d, fd);
+        if (!d->over)
+                talk(d, true);
+}
+
 /* Runs from the loop, so that done never comes before dial_start has returned. */
 static void begin(struct deferred *deferred)
 {
         struct dial *d = (struct dial *)((char *)deferred - offsetof(struct dial, finish));
 
-        if (!d->over)
+        if (!d->over && d->kept_fd >= 0)
+                resume(d);
+        else if (!d->over)
                 connect_first(d);
         release(d);
 }
@@ -422,7 +443,8 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
         d->own_ctx = request->own_ctx;
         if (request->address != NULL)
                 d->target = *request->address;
-        d->result.fd = -1;
+        d->kept_fd = request->kept_fd;
+        d->result.fd = d->result.kept_fd = -1;
         d->done = done;
         d->ctx = ctx;
         d->start_us = clock_us();

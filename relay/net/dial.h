@@ -35,6 +35,8 @@ struct dial_request {
         unsigned connect_ms;        /* for one connect(2) or race of them; 0: the default */
         bool (*is_own)(void *ctx, const struct wire_addr *to); /* leads to ourselves; NULL: none */
         void *own_ctx;
+        int kept_fd; /* from a result for the same way, to ask again on; the callee takes it; -1:
+                        none */
 };
 
 struct race_try;
@@ -59,6 +61,8 @@ struct dial_result {
                               most 64 KiB, on failure */
         size_t after_len;
         bool credentials; /* we sent some */
+        int kept_fd; /* on a 407 that the caller's client may answer: the last proxy has kept the
+                        connection for another try; the caller takes it; -1: not so */
         bool auth_wanted; /* a SOCKS proxy wants a login, or did not take ours */
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
         BODY_MS = 1000,   /* the time a refusing proxy gets to send its body */
@@ -41,6 +42,13 @@ static void ask(struct dial *d)
         wipe_free(text);
 }
 
+/* Schemes whose later messages mean something on the challenged connection only. */
+static bool holds_for_connection(const char *authorization)
+{
+        return authorization != NULL && (strncasecmp(authorization, "NTLM", 4) == 0 ||
+                                         strncasecmp(authorization, "Negotiate", 9) == 0);
+}
+
 static void start(struct dial *d)
 {
         struct auth **auth = &d->auths[d->depth];
@@ -48,6 +56,8 @@ static void start(struct dial *d)
         const char *host;
         uint16_t port;
 
+        if (d->reused && !holds_for_connection(d->authorization))
+                dial_limit(d, REUSED_MS);
         dial_goal(d, &host, &port, literal);
         snprintf(target, sizeof target, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
                  port);
@@ -74,8 +84,17 @@ static int refusal_errno(unsigned status)
         }
 }
 
+/* Who holds the credentials may ask again on the same connection. */
+static bool is_for_the_client(const struct dial *d)
+{
+        return d->result.proxy_status == 407 && d->kept && !d->thinking && d->watch.fd >= 0 &&
+               d->hop->next == NULL && d->hop->credentials == NULL;
+}
+
 static void refused(struct dial *d)
 {
+        if (is_for_the_client(d))
+                d->result.kept_fd = d->watch.fd;
         dial_fail(d, DIAL_PROXY, refusal_errno(d->result.proxy_status),
                   "the upstream proxy %s answered %u to CONNECT", dial_shown(d),
                   d->result.proxy_status);

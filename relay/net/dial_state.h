@@ -37,6 +37,7 @@ struct dial {
         uint16_t port;
         const struct upstream *via; /* borrowed */
         bool plain;
+        int kept_fd;             /* owned: from the request, until it is used; -1: none */
         struct wire_addr target; /* family 0: by name */
         struct dial_manner manner;
         unsigned connect_ms;

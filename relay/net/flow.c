@@ -1,5 +1,6 @@
 /* Life, events and death of a flow; see flow.h. */
 #include "net/flow.h"
+#include "net/auth.h"
 #include "net/control.h"
 #include "net/flow_event.h"
 #include "net/forward.h"
@@ -72,6 +73,7 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
         flow->state = state;
         flow->started_us = loop_now_us(relay->loop);
         flow->again.run = run_again;
+        flow->spare.fd = -1;
         side_init(&flow->client, flow);
         side_init(&flow->server, flow);
         DL_APPEND(relay->flows, flow);
@@ -300,6 +302,8 @@ static void dialled(void *ctx, struct dial_result *result)
                 begin_dial(flow, NULL);
                 return;
         }
+        if (result->kept_fd >= 0)
+                spare_keep(flow, result->kept_fd);
         if (result->stage == DIAL_DONE) {
                 attach(&flow->server, result->fd);
                 if (flow->kind != FLOW_REDIRECTED && !flow->passing)
@@ -388,6 +392,10 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         flow->head_len = old->head_len;
         flow->head_cap = old->head_cap;
         old->head = NULL;
+        spare_move(flow, old);
+        flow->auth = old->auth;
+        flow->auth_goes_on = old->auth_goes_on;
+        old->auth = NULL;
         take_out(&flow->client, &old->client);
         loop_remove(old->relay->loop, &old->client.watch);
         old->client.fd = -1;
@@ -451,6 +459,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         flow->intercept = NULL;
         side_close(&flow->client);
         side_close(&flow->server);
+        spare_drop(flow);
 }
 
 void flow_abort(struct flow *flow, const struct flow_end *end)
@@ -470,6 +479,7 @@ void flow_sweep(struct relay *relay)
                 DL_DELETE(relay->flows, flow);
                 recorder_free(flow->recorder);
                 forward_free(flow->forward);
+                auth_free(flow->auth);
                 free(flow->head);
                 free(flow->exe);
                 free(flow->name);

@@ -12,6 +12,7 @@
 
 #include "net/dial.h"
 #include "net/relay.h"
+#include "net/spare.h"
 
 #include <uthash.h>
 
@@ -91,6 +92,9 @@ struct flow {
         struct forward *forward; /* owned; NULL: no plain HTTP */
         bool kept;               /* the client's connection has served a request before */
         bool unread;             /* head holds bytes that nobody has looked at */
+        struct auth *auth;       /* owned: with the proxy, about a forwarded request; or NULL */
+        bool auth_goes_on;       /* the next request answers its challenge */
+        struct spare spare;      /* for a refused CONNECT's retry */
         bool may_keep;           /* a refused CONNECT's client may ask again */
         struct deferred again;   /* more to do without waiting for an event */
         uv_timer_t *timer;       /* owned; closes itself */

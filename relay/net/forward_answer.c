@@ -1,5 +1,6 @@
 /* Heads of answers to forwarded requests: what they mean for the connections, and what of them goes
  * to the client; see forward.h. */
+#include "net/auth.h"
 #include "net/forward.h"
 #include "net/forward_head.h"
 #include "net/relay.h"
@@ -96,6 +97,20 @@ static bool refuse_answer(struct flow *flow, const char *type, const char *what)
         return false;
 }
 
+/* The proxy wants credentials that we have: the answer is ours, not the client's. */
+static bool is_challenge_for_us(struct flow *flow, const struct head *head)
+{
+        if (flow->auth == NULL)
+                return false;
+        if (head->status != 407) {
+                auth_accepted(flow->auth);
+                return false;
+        }
+        flow->auth_goes_on =
+                !flow->forward->streamed && auth_challenged(flow->auth, head) == AUTH_RETRY;
+        return flow->auth_goes_on;
+}
+
 /* The final head. */
 static bool begin_answer(struct flow *flow, const struct head *head)
 {
@@ -114,10 +129,11 @@ static bool begin_answer(struct flow *flow, const struct head *head)
         r.chunked = f->down.kind == BODY_CHUNKED && f->down.coding_stays;
         if (faulty || f->down.kind == BODY_UNTIL_CLOSE || !forward_server_persists(head))
                 f->server_ends = true;
-        if (f->down.kind == BODY_UNTIL_CLOSE || !f->up_done || flow->relay->draining)
+        f->again = is_challenge_for_us(flow, head);
+        if (!f->again && (f->down.kind == BODY_UNTIL_CLOSE || !f->up_done || flow->relay->draining))
                 f->client_closes = true;
         r.close = f->client_closes;
-        if (!queue_head(flow, &r)) {
+        if (!f->again && !queue_head(flow, &r)) {
                 out_of_memory(flow);
                 return false;
         }

@@ -1,6 +1,7 @@
 /* Requests to be forwarded: checks, the way, and the request as the next hop gets it; see
  * forward.h.
  */
+#include "net/auth.h"
 #include "net/explicit.h"
 #include "net/forward.h"
 #include "net/forward_head.h"
@@ -63,20 +64,41 @@ static bool can_reuse(const struct flow *flow, const struct upstream *choices,
                (flow->port == to->port && strcmp(flow->name, to->host) == 0);
 }
 
-static char *proxy_authorization(const struct hop *via, const struct head *head)
+/* Our own credentials: as the challenge wants that has just come, or as the proxy took them last
+ * time, or else Basic, unasked. */
+static char *our_authorization(struct flow *flow, const struct hop *hop, const struct head *head)
 {
-        const struct head_field *own = head_find(head, "Proxy-Authorization");
+        char *method = strndup(head->method.at, head->method.len);
+        char *target = strndup(head->target.at, head->target.len);
+        const char *value;
 
-        if (via == NULL)
+        if (!flow->auth_goes_on) {
+                auth_free(flow->auth);
+                flow->auth =
+                        method != NULL && target != NULL ? auth_new(hop, method, target) : NULL;
+        }
+        flow->auth_goes_on = false;
+        free(method);
+        free(target);
+        value = flow->auth != NULL ? auth_value(flow->auth) : NULL;
+        return value != NULL ? strdup(value) : upstream_basic(hop->credentials);
+}
+
+static char *proxy_authorization(struct flow *flow, const struct head *head)
+{
+        const struct hop *hop = upstream_http(flow->via);
+        const struct head_field *theirs = head_find(head, "Proxy-Authorization");
+
+        if (hop == NULL)
                 return NULL;
-        if (via->credentials != NULL)
-                return upstream_basic(via->credentials);
-        return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
+        if (hop->credentials != NULL)
+                return our_authorization(flow, hop, head);
+        return theirs != NULL ? strndup(theirs->value.at, theirs->value.len) : NULL;
 }
 
 static int queue_request(struct flow *flow, struct forward_request *r)
 {
-        char *text = NULL, *auth = proxy_authorization(upstream_http(flow->via), r->head);
+        char *text = NULL, *auth = proxy_authorization(flow, r->head);
         size_t len = 0;
         FILE *out = open_memstream(&text, &len);
         int result = -ENOMEM;

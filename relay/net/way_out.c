@@ -98,5 +98,6 @@ void way_request(struct flow *flow, const char *authorization, struct dial_reque
                 .authorization = authorization,
                 .connect_ms = has_another(flow) ? FAILOVER_MS : 0,
                 .is_own = is_own,
-                .own_ctx = flow};
+                .own_ctx = flow,
+                .kept_fd = spare_take(flow)};
 }
