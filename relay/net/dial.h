@@ -63,6 +63,7 @@ struct dial_result {
         bool credentials; /* we sent some */
         int kept_fd; /* on a 407 that the caller's client may answer: the last proxy has kept the
                         connection for another try; the caller takes it; -1: not so */
+        bool no_tls; /* connected, but no TLS with the proxy came about */
         bool auth_wanted; /* a SOCKS proxy wants a login, or did not take ours */
 };
 

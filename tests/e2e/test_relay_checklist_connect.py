@@ -12,6 +12,7 @@ from origins import RawServer, free_port, receive_all, receive_exactly
 from proxies import LOGIN_PAGE, TUNNELS, ScriptedProxy, pump, read_head, refuse, send_and_close
 from proxies import dial as dial_target
 from relays import Relay, connect_head, eventually, read_answer, read_answer_head
+from upstreams import socks_script
 
 
 @pytest.fixture
@@ -149,6 +150,32 @@ def test_failures_of_the_upstream_name_their_type(sandbox, name):
         answer = relay.ask(connect_head("index.example:443"))
         assert (answer.status, proxy_status(answer)["error"]) == (status, error)
         assert answer.fields["connection"] == "close"
+
+
+SOCKS_FAILURES = {2: "destination_unavailable", 3: "destination_ip_unroutable", 4: "destination_ip_unroutable",
+                  6: "connection_timeout"}
+
+
+@pytest.mark.parametrize("code", SOCKS_FAILURES)
+def test_failures_of_a_socks_upstream_name_their_type(sandbox, code):
+    with ScriptedProxy(socks_script(code=code)) as proxy, Relay(sandbox, "--upstream", f"socks5h://127.0.0.1:{proxy.port}") as relay:
+        assert proxy_status(relay.ask(connect_head("index.example:443")))["error"] == SOCKS_FAILURES[code]
+
+
+def test_failures_of_tls_with_the_upstream_name_their_type(sandbox, make_index):
+    index = make_index()
+    with RawServer(lambda connection: connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")) as plain:
+        for port, error in ((index.port, "tls_certificate_error"), (plain.port, "tls_protocol_error")):
+            with Relay(sandbox, "--upstream", f"https://localhost:{port}") as relay:
+                assert proxy_status(relay.ask(connect_head("index.example:443")))["error"] == error
+
+
+def test_what_an_upstream_is_asked(sandbox):
+    with ScriptedProxy(refuse(403, "Forbidden", b"no")) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
+        for target in ("index.example:443", "[2001:db8::1]:8443", "192.0.2.1:80"):
+            relay.ask(connect_head(target, "1.1", "X-Mine: 1", "Cookie: a=b"))
+            assert proxy.heads[-1].decode() == \
+                f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Connection: Keep-Alive\r\n\r\n"
 
 
 def test_a_redirection_is_a_failure_that_says_where_to(sandbox):
