@@ -49,6 +49,7 @@ struct dial_result {
         const struct hop *hop; /* the proxy that failed or refused, or the last one; NULL: direct */
         bool down;             /* a proxy failed, not the target: another one may do better */
         bool own;              /* refused because it leads to ourselves */
+        bool tls_failed;       /* the handshake with a proxy, or its certificate */
         const struct race_try *tries; /* the addresses tried (race.h); borrowed */
         size_t try_count;
         /* What the proxy said; status 0: nothing. Borrowed, valid during the callback. */

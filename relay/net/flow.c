@@ -381,6 +381,7 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         if (flow == NULL)
                 return NULL;
         flow->public_listener = old->public_listener;
+        flow->auth_tried = old->auth_tried;
         flow->pid = old->pid;
         flow->tid = old->tid;
         flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;

@@ -79,6 +79,7 @@ struct flow {
         const struct upstream *via;     /* borrowed: the one taken; NULL: direct */
         uint32_t tried;                 /* set of bits: choices that failed */
         bool plain;                     /* its request goes to a proxy in absolute form */
+        unsigned auth_tried;            /* of auth_learn(), for the request under way */
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
