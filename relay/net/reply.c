@@ -103,7 +103,11 @@ static void print_proxy_status(FILE *out, const struct answer *a)
 
 static void print_answer(FILE *out, const struct answer *a, bool to_head)
 {
-        fprintf(out, "HTTP/1.1 %u %s\r\n", a->status, reason_phrase(a->status));
+        if (a->copied != NULL && a->copied->reason.len > 0)
+                fprintf(out, "HTTP/1.1 %u %.*s\r\n", a->status, (int)a->copied->reason.len,
+                        a->copied->reason.at);
+        else
+                fprintf(out, "HTTP/1.1 %u %s\r\n", a->status, reason_phrase(a->status));
         for (size_t i = 0; a->copied != NULL && i < a->copied->field_count; i++) {
                 const struct head_field *f = &a->copied->fields[i];
 
@@ -277,6 +281,20 @@ static bool pass_refusal(struct flow *flow, const struct dial_result *result)
         return true;
 }
 
+/* A proxy that leads elsewhere (a login page): never followed, but said. */
+static void print_location(const struct dial_result *result, char *out, size_t cap)
+{
+        static _Thread_local struct head head;
+        const struct head_field *f;
+
+        out[0] = '\0';
+        if (result->proxy_status / 100 != 3 ||
+            head_parse_response(result->proxy_head, result->proxy_head_len, &head) != HEAD_OK ||
+            (f = head_find(&head, "Location")) == NULL)
+                return;
+        snprintf(out, cap, ", which leads to %.*s", (int)f->value.len, f->value.at);
+}
+
 static void dial_failed(struct flow *flow, const struct dial_result *result)
 {
         struct answer a = {.type = "text/plain; charset=utf-8",
@@ -284,11 +302,12 @@ static void dial_failed(struct flow *flow, const struct dial_result *result)
                            .error = error_type(result),
                            .received = result->proxy_status,
                            .details = result->text};
-        char body[400];
+        char body[800], location[400];
 
         if (pass_refusal(flow, result))
                 return;
-        snprintf(body, sizeof body, "tapline: %s.\n", result->text);
+        print_location(result, location, sizeof location);
+        snprintf(body, sizeof body, "tapline: %s%s.\n", result->text, location);
         a.body = body;
         a.body_len = strlen(body);
         send_answer(flow, &a, result->error);

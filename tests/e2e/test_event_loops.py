@@ -176,6 +176,44 @@ print(s.connect_ex(("127.0.0.1", int(sys.argv[1]))))
 """
 
 
+ASKS = """
+import socket, sys, time, os
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+open(sys.argv[3], "w").close()
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.02)
+took = []
+for n in range(10):
+    start = time.monotonic()
+    s.getsockname(), s.getpeername()
+    took.append(time.monotonic() - start)
+open(sys.argv[4], "w").close()
+time.sleep(1.2)
+print(s.getpeername()[1], *(round(t * 1000) for t in took))
+"""
+
+
+def test_a_stalled_relay_is_asked_about_a_connection_once(sandbox, origins):
+    """The kernel's answer must do until the relay is back."""
+    go, there, asked = (sandbox.work / name for name in ("go", "there", "asked"))
+    port = origins.answers("127.0.0.1")[1]
+    argv, record = sandbox.tapline_argv(["/usr/bin/python3", "-c", ASKS, str(port), go, there, asked])
+    process = sandbox.start(argv)
+    try:
+        relay = _relay_of(process)
+        _wait_for(there)
+        os.kill(relay, signal.SIGSTOP)
+        go.touch()
+        _wait_for(asked)
+        os.kill(relay, signal.SIGCONT)
+        done = sandbox.finish(process, record, timeout=20)
+    finally:
+        runner.kill_marked(process.mark)
+    peer, *took = (int(n) for n in done.stdout.split())
+    assert peer == port, f"not asked again\n{done}"
+    assert 200 <= took[0] <= 700 and all(n <= 100 for n in took[1:]), str(done)
+
+
 def test_a_program_that_gives_up_is_not_waited_for(sandbox, origins):
     """A descriptor in SYN_SENT is closed without a packet: the relay has to see by itself that it is gone."""
     done = sandbox.tapline(["/usr/bin/python3", "-c", GIVES_UP, str(origins.silent("127.0.0.1")[1])])
