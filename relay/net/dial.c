@@ -315,7 +315,7 @@ static void shaken(void *ctx, int fd, int error, const char *why)
 
         d->tls = NULL;
         if (fd < 0) {
-                d->result.no_tls = true;
+                d->result.tls_failed = true;
                 dial_fail(d, DIAL_CONNECT, error, "no TLS with the upstream proxy %s: %s",
                           dial_shown(d), why);
                 return;

@@ -51,6 +51,7 @@ struct dial_result {
         const struct hop *hop; /* the proxy that failed or refused, or the last one; NULL: direct */
         bool down;             /* a proxy failed, not the target: another one may do better */
         bool own;              /* refused because it leads to ourselves */
+        bool tls_failed;       /* the handshake with a proxy, or its certificate */
         const struct race_try *tries; /* the addresses tried (race.h); borrowed */
         size_t try_count;
         /* What the proxy said; status 0: nothing. Borrowed, valid during the callback. */
@@ -63,7 +64,6 @@ struct dial_result {
         bool credentials; /* we sent some */
         int kept_fd; /* on a 407 that the caller's client may answer: the last proxy has kept the
                         connection for another try; the caller takes it; -1: not so */
-        bool no_tls; /* connected, but no TLS with the proxy came about */
         bool auth_wanted; /* a SOCKS proxy wants a login, or did not take ours */
 };
 

@@ -1,6 +1,5 @@
 /* Life, events and death of a flow; see flow.h. */
 #include "net/flow.h"
-#include "net/auth.h"
 #include "net/control.h"
 #include "net/flow_event.h"
 #include "net/forward.h"
@@ -385,6 +384,7 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         if (flow == NULL)
                 return NULL;
         flow->public_listener = old->public_listener;
+        flow->auth_tried = old->auth_tried;
         flow->pid = old->pid;
         flow->tid = old->tid;
         flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;
@@ -393,9 +393,6 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         flow->head_cap = old->head_cap;
         old->head = NULL;
         spare_move(flow, old);
-        flow->auth = old->auth;
-        flow->auth_goes_on = old->auth_goes_on;
-        old->auth = NULL;
         take_out(&flow->client, &old->client);
         loop_remove(old->relay->loop, &old->client.watch);
         old->client.fd = -1;
@@ -479,7 +476,6 @@ void flow_sweep(struct relay *relay)
                 DL_DELETE(relay->flows, flow);
                 recorder_free(flow->recorder);
                 forward_free(flow->forward);
-                auth_free(flow->auth);
                 free(flow->head);
                 free(flow->exe);
                 free(flow->name);

@@ -80,6 +80,7 @@ struct flow {
         const struct upstream *via;     /* borrowed: the one taken; NULL: direct */
         uint32_t tried;                 /* set of bits: choices that failed */
         bool plain;                     /* its request goes to a proxy in absolute form */
+        unsigned auth_tried;            /* of auth_learn(), for the request under way */
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
@@ -92,8 +93,6 @@ struct flow {
         struct forward *forward; /* owned; NULL: no plain HTTP */
         bool kept;               /* the client's connection has served a request before */
         bool unread;             /* head holds bytes that nobody has looked at */
-        struct auth *auth;       /* owned: with the proxy, about a forwarded request; or NULL */
-        bool auth_goes_on;       /* the next request answers its challenge */
         struct spare spare;      /* for a refused CONNECT's retry */
         bool may_keep;           /* a refused CONNECT's client may ask again */
         struct deferred again;   /* more to do without waiting for an event */

@@ -75,9 +75,7 @@ static void server_ended(struct flow *flow, int error)
 
         f->server_ends = true;
         f->ended_by = "server";
-        if (f->again && f->stage == FORWARD_ANSWERING) {
-                f->stage = FORWARD_ANSWERED;
-        } else if (f->stage == FORWARD_WAITING) {
+        if (f->stage == FORWARD_WAITING) {
                 no_answer(flow, error);
         } else if (f->down.kind == BODY_UNTIL_CLOSE && error == 0) {
                 if (flow->recorder != NULL)
@@ -109,7 +107,7 @@ static bool pass_body(struct flow *flow, char *data, size_t len)
         }
         if (as_it_is && flow->recorder != NULL)
                 recorder_server(flow->recorder, data, used);
-        error = f->again ? 0 : forward_send(&flow->client, data, kept);
+        error = forward_send(&flow->client, data, kept);
         if (error < 0) {
                 client_gone(flow, -error);
                 return false;
@@ -140,7 +138,7 @@ static size_t unread(const struct flow *flow)
         const struct body *b = &flow->forward->down;
         uint64_t left = b->kind == BODY_LENGTH ? b->left : 0;
 
-        if (flow->forward->stage != FORWARD_ANSWERING || flow->forward->again)
+        if (flow->forward->stage != FORWARD_ANSWERING)
                 return 0;
         if (b->kind == BODY_UNTIL_CLOSE && flow->recorder == NULL)
                 left = SIZE_MAX;
@@ -282,15 +280,6 @@ static void settle(struct flow *flow)
 
         if (f->stage < FORWARD_ANSWERED || flow->client.out_len > 0)
                 return;
-        if (f->again) {
-                flow->client.received -= f->used; /* it is counted when it goes */
-                f->used = 0;
-                if (f->server_ends || !f->up_done)
-                        forward_next_flow(flow, &(struct flow_end){"server", "eof", "closed", 0});
-                else
-                        next_request(flow);
-                return;
-        }
         if (!f->client_closes && f->up_done) {
                 if (f->server_ends)
                         forward_next_flow(flow, &(struct flow_end){"server", "eof", "closed", 0});

@@ -36,7 +36,6 @@ struct forward {
         bool streamed;        /* part of its body is not in flow->head: cannot be sent twice */
         bool up_done;         /* all of it is on its way */
         bool up_broken;       /* the upstream takes no more of it */
-        bool again;           /* the answer is a challenge that we meet: it is dropped */
         bool answered;        /* something of an answer has come */
         bool client_closes;   /* the client's connection ends behind the answer */
         bool server_ends;     /* the upstream's does */

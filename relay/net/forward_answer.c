@@ -97,20 +97,6 @@ static bool refuse_answer(struct flow *flow, const char *type, const char *what)
         return false;
 }
 
-/* The proxy wants credentials that we have: the answer is ours, not the client's. */
-static bool is_challenge_for_us(struct flow *flow, const struct head *head)
-{
-        if (flow->auth == NULL)
-                return false;
-        if (head->status != 407) {
-                auth_accepted(flow->auth);
-                return false;
-        }
-        flow->auth_goes_on =
-                !flow->forward->streamed && auth_challenged(flow->auth, head) == AUTH_RETRY;
-        return flow->auth_goes_on;
-}
-
 /* The final head. */
 static bool begin_answer(struct flow *flow, const struct head *head)
 {
@@ -129,11 +115,10 @@ static bool begin_answer(struct flow *flow, const struct head *head)
         r.chunked = f->down.kind == BODY_CHUNKED && f->down.coding_stays;
         if (faulty || f->down.kind == BODY_UNTIL_CLOSE || !forward_server_persists(head))
                 f->server_ends = true;
-        f->again = is_challenge_for_us(flow, head);
-        if (!f->again && (f->down.kind == BODY_UNTIL_CLOSE || !f->up_done || flow->relay->draining))
+        if (f->down.kind == BODY_UNTIL_CLOSE || !f->up_done || flow->relay->draining)
                 f->client_closes = true;
         r.close = f->client_closes;
-        if (!f->again && !queue_head(flow, &r)) {
+        if (!queue_head(flow, &r)) {
                 out_of_memory(flow);
                 return false;
         }
@@ -141,8 +126,27 @@ static bool begin_answer(struct flow *flow, const struct head *head)
         return true;
 }
 
+/* The proxy wants our credentials for this request: it is sent once more, on a new connection, if
+ * all of it is still here. Returns false if it is not to be. */
+static bool answer_challenge(struct flow *flow, const struct head *head)
+{
+        const struct hop *hop = upstream_http(flow->via);
+        struct forward *f = flow->forward;
+
+        if (head->status != 407 || hop == NULL || hop->credentials == NULL ||
+            !auth_learn(hop, head, &flow->auth_tried) || f->streamed)
+                return false;
+        f->used = 0;
+        forward_next_flow(flow, &(struct flow_end){"relay", "eof", "asked for credentials", 0});
+        return true;
+}
+
 static bool take_head(struct flow *flow, const struct head *head, const char *rest, size_t rest_len)
 {
+        if (answer_challenge(flow, head))
+                return false;
+        if (head->status >= 200)
+                flow->auth_tried = 0;
         if (flow->recorder != NULL)
                 recorder_server(flow->recorder, rest - head->len, head->len);
         if (head->status == 101)

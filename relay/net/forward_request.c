@@ -64,41 +64,41 @@ static bool can_reuse(const struct flow *flow, const struct upstream *choices,
                (flow->port == to->port && strcmp(flow->name, to->host) == 0);
 }
 
-/* Our own credentials: as the challenge wants that has just come, or as the proxy took them last
- * time, or else Basic, unasked. */
-static char *our_authorization(struct flow *flow, const struct hop *hop, const struct head *head)
+static char *own_credentials(const struct hop *via, const struct head *head, bool may_repeat)
 {
         char *method = strndup(head->method.at, head->method.len);
-        char *target = strndup(head->target.at, head->target.len);
-        const char *value;
+        char *uri = strndup(head->target.at, head->target.len), *value = NULL;
 
-        if (!flow->auth_goes_on) {
-                auth_free(flow->auth);
-                flow->auth =
-                        method != NULL && target != NULL ? auth_new(hop, method, target) : NULL;
-        }
-        flow->auth_goes_on = false;
+        if (method != NULL && uri != NULL)
+                value = auth_of_request(via, method, uri, may_repeat);
         free(method);
-        free(target);
-        value = flow->auth != NULL ? auth_value(flow->auth) : NULL;
-        return value != NULL ? strdup(value) : upstream_basic(hop->credentials);
+        free(uri);
+        return value;
 }
 
-static char *proxy_authorization(struct flow *flow, const struct head *head)
+static char *proxy_authorization(const struct hop *via, const struct head *head, bool may_repeat)
 {
-        const struct hop *hop = upstream_http(flow->via);
-        const struct head_field *theirs = head_find(head, "Proxy-Authorization");
+        const struct head_field *own = head_find(head, "Proxy-Authorization");
 
-        if (hop == NULL)
+        if (via == NULL)
                 return NULL;
-        if (hop->credentials != NULL)
-                return our_authorization(flow, hop, head);
-        return theirs != NULL ? strndup(theirs->value.at, theirs->value.len) : NULL;
+        if (via->credentials != NULL)
+                return own_credentials(via, head, may_repeat);
+        return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
+}
+
+/* The request can be sent a second time. */
+static bool is_all_here(const struct flow *flow)
+{
+        const struct forward *f = flow->forward;
+
+        return f->up_done || (f->up.kind == BODY_LENGTH && f->up.left <= flow->head_len - f->used);
 }
 
 static int queue_request(struct flow *flow, struct forward_request *r)
 {
-        char *text = NULL, *auth = proxy_authorization(flow, r->head);
+        char *text = NULL,
+             *auth = proxy_authorization(upstream_http(flow->via), r->head, is_all_here(flow));
         size_t len = 0;
         FILE *out = open_memstream(&text, &len);
         int result = -ENOMEM;

@@ -262,7 +262,7 @@ static const char *error_type(const struct dial_result *result)
                 return "proxy_loop_detected";
         if (result->auth_wanted)
                 return "proxy_configuration_error";
-        if (result->no_tls)
+        if (result->tls_failed)
                 return strstr(result->text, "certificate") != NULL ? "tls_certificate_error"
                                                                    : "tls_protocol_error";
         switch (result->stage) {

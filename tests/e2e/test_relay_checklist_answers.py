@@ -10,7 +10,6 @@ from messages import OK, Origin, ask, read_chunked, read_message, request
 from origins import RawServer, free_port, pattern, receive_all, receive_exactly
 from proxies import reset
 from relays import Relay, eventually, read_answer, read_answer_head
-from upstreams import SquidDigest
 
 MIB = 1 << 20
 URL = "http://127.0.0.1:%d/"
@@ -361,52 +360,6 @@ def test_a_407_for_plain_http_keeps_both_connections(sandbox):
         assert proxy.connections == 2, "a connection that one client has authenticated must not serve another"
     assert [r.values("Proxy-Authorization") for r in proxy.requests] == [[], ["NTLM one"], ["NTLM two"], []]
     assert "NTLM two" not in relay.record.read_text()
-
-
-def wants_digest(close):
-    """A proxy that takes Digest with its nonce and nothing else."""
-    def answer(connection, got):
-        value = (got.values("Proxy-Authorization") or ["none"])[0]
-        if value.startswith("Digest ") and 'nonce="abc"' in value and got.values("Content-Length") != ["0"]:
-            connection.sendall(OK)
-            return None
-        ended = "Connection: close\r\n" if close else ""
-        connection.sendall(f'HTTP/1.1 407 No\r\nProxy-Authenticate: Digest realm="t", qop="auth", nonce="abc"\r\n{ended}'
-                           "Content-Length: 6\r\n\r\nlog in".encode())
-        return "close" if close else None
-    return answer
-
-
-@pytest.mark.parametrize("close", [False, True], ids=["kept", "closed"])
-def test_a_407_is_answered_with_our_credentials(sandbox, close):
-    """The client never sees it; a body that is still at hand goes up once more."""
-    with Origin(wants_digest(close)) as proxy, \
-            Relay(sandbox, "--upstream", f"http://me:secret@127.0.0.1:{proxy.port}") as relay, relay.dial() as client:
-        for body in (b"abc", b"de"):
-            answer = ask(client, request("http://index.example/a?b", "POST", f"Content-Length: {len(body)}", body=body))
-            assert (answer.status, answer.body) == (200, b"ok")
-        relay.stop()
-    assert [r.body for r in proxy.requests] == [b"abc", b"abc", b"de"], "what the proxy wants is remembered"
-    assert 'uri="http://index.example/a?b"' in proxy.requests[1].values("Proxy-Authorization")[0]
-    assert proxy.connections == (2 if close else 1)
-    assert "secret" not in relay.record.read_text()
-
-
-def test_a_407_that_our_credentials_do_not_satisfy_is_handed_on(sandbox):
-    challenge = b'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="t"\r\nContent-Length: 6\r\n\r\nlog in'
-    with Origin(challenge) as proxy, Relay(sandbox, "--upstream", f"http://me:wrong@127.0.0.1:{proxy.port}") as relay:
-        answer = relay.ask(request("http://index.example/"))
-        assert (answer.status, answer.body) == (407, b"log in")
-    assert len(proxy.requests) <= 2
-
-
-def test_plain_http_through_squid_with_digest(sandbox, make_index):
-    index = make_index(certs=None)
-    with SquidDigest() as squid, Relay(sandbox, "--upstream", squid.url) as relay:
-        done = sandbox.run(["curl", "-sS", "--max-time", "30", "--proxy", relay.url, "-o", "/dev/null", "-w", "%{http_code}\n",
-                            f"{index.url}/echo?n=[1-20]"])
-        assert done.stdout.split() == ["200"] * 20, str(done)
-        assert squid.answers().count(407) <= 2
 
 
 def test_the_requests_own_method_and_body_reach_an_upstream_proxy(sandbox):
