@@ -254,6 +254,7 @@ def test_a_407_keeps_the_clients_connection_for_the_retry(sandbox):
             talk(client)
         relay.stop()
     assert [e["proxy_status"] for e in relay.of("upstream")] == [407, 407, 200]
+    assert relay.report()["findings"] == [], "a challenge that was met is nobody's fault"
     assert "bWU6c2VjcmV0" not in relay.record.read_text()
 
 

@@ -29,6 +29,7 @@ def test_one_connection_on_each_side_serves_all_requests(relay):
         relay.stop()
     assert len(relay.of("connect", kind="http")) == len(relay.of("flow.close", port=origin.port)) == 1
     assert len(relay.of("http.request")) == len(relay.of("http.body", complete=True)) == 5
+    assert relay.report()["findings"] == []
 
 
 def test_the_next_request_may_go_elsewhere(relay):
@@ -123,6 +124,8 @@ def test_an_idempotent_request_on_a_stale_connection_is_sent_once_more(relay, me
         assert [r.line.split(" ")[0] for r in origin.requests[1:]] == [method, method]
         assert {r.body for r in origin.requests[1:]} == {body}
         assert origin.connections == 2
+        relay.stop()
+    assert relay.report()["findings"] == [], "it was made good"
 
 
 def test_others_are_not_repeated(relay):
