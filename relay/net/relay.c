@@ -217,7 +217,7 @@ void relay_prepare(struct relay *relay)
         tell_ready(
                 relay); /* the command can start meanwhile: its connections wait in the backlog */
         if (relay->options->inspector != NULL)
-                inspector_prepare(relay->options->inspector);
+                trusted_prepare(relay);
 }
 
 int relay_run(struct relay *relay)
