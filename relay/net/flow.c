@@ -23,8 +23,7 @@
 #include <utlist.h>
 
 enum {
-        JOIN_MS = 10000,  /* a program that was told to join does so at once, or has died */
-        KEEP_MS = 120000, /* a client between two requests; most clients give up sooner */
+        JOIN_MS = 10000, /* a program that was told to join does so at once, or has died */
 };
 
 struct port_key flow_key(const struct wire_addr *client)
@@ -373,58 +372,6 @@ void flow_answer(struct flow *flow, const char *text, size_t len, const struct f
         shutdown(flow->client.fd, SHUT_WR);
         flow->client.shut = true;
         flow_close(flow, end);
-}
-
-void flow_keep(struct flow *flow)
-{
-        flow->state = FLOW_HEAD;
-        flow->kept = true;
-        flow->unread = flow->head_len > 0;
-        if (flow->head_len == 0) {
-                free(flow->head); /* there may be thousands that wait */
-                flow->head = NULL;
-                flow->head_cap = 0;
-        }
-        flow_limit(flow, KEEP_MS);
-        loop_defer(flow->relay->loop, &flow->again);
-}
-
-static void take_out(struct side *to, struct side *from)
-{
-        to->out = from->out;
-        to->out_len = from->out_len;
-        to->out_sent = from->out_sent;
-        from->out = NULL;
-        from->out_len = from->out_sent = 0;
-}
-
-struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
-{
-        struct flow *flow = flow_new(old->relay, FLOW_HTTP, FLOW_HEAD);
-        int fd = old->client.fd;
-
-        if (flow == NULL)
-                return NULL;
-        flow->public_listener = old->public_listener;
-        flow->auth_tried = old->auth_tried;
-        flow->pid = old->pid;
-        flow->tid = old->tid;
-        flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;
-        flow->head = old->head;
-        flow->head_len = old->head_len;
-        flow->head_cap = old->head_cap;
-        old->head = NULL;
-        spare_move(flow, old);
-        take_out(&flow->client, &old->client);
-        loop_remove(old->relay->loop, &old->client.watch);
-        old->client.fd = -1;
-        flow->key = old->key;
-        if (old->keyed)
-                flow_set_key(flow, old->key);
-        flow_close(old, end);
-        flow_attach_client(flow, fd);
-        flow_keep(flow);
-        return flow;
 }
 
 void side_abort(struct side *side)
