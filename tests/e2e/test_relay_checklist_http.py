@@ -1,6 +1,7 @@
 """Plain HTTP through `tapline relay`: connections that stay, and messages as RFC 9110 and 9112 want a proxy to
 pass them on. What goes wrong in other relays is tested against scripted origins; docs/relay.md has the list."""
 
+import signal
 import time
 
 import pytest
@@ -106,6 +107,26 @@ def test_http_1_0_clients_are_closed(relay):
         assert (answer.status, answer.fields["connection"]) == (200, "close")
         assert receive_all(client) == b""
     assert origin.requests[0].line == "GET / HTTP/1.1"
+
+
+def test_a_relay_that_stops_closes_idle_clients_and_tells_busy_ones(sandbox):
+    """They would hold it up otherwise; a request that is under way gets its answer."""
+    def late(connection, got):
+        time.sleep(1)
+        connection.sendall(OK)
+    with Origin() as origin, Origin(late) as slow, Relay(sandbox, "--drain", "8") as relay, relay.dial() as idle, \
+            relay.dial() as busy:
+        assert ask(idle, request(f"{origin.url}/")).status == 200
+        busy.sendall(request(f"{slow.url}/"))
+        eventually(lambda: slow.requests)
+        relay.process.popen.send_signal(signal.SIGTERM)
+        idle.settimeout(3)
+        assert receive_all(idle) == b""
+        answer = read_message(busy)
+        assert (answer.body, answer.fields["connection"]) == (b"ok", "close")
+        assert receive_all(busy) == b""
+        relay.process.wait(15)
+        relay.events = []
 
 
 # -- repeating
