@@ -382,6 +382,9 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
                 return NULL;
         flow->public_listener = old->public_listener;
         flow->auth_tried = old->auth_tried;
+        flow->spare = old->spare;
+        flow->spare_fd = old->spare_fd;
+        old->spare = NULL;
         flow->pid = old->pid;
         flow->tid = old->tid;
         flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;
@@ -450,6 +453,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         flow_limit(flow, 0);
         intercept_free(flow->intercept);
         flow->intercept = NULL;
+        way_drop_spare(flow);
         side_close(&flow->client);
         side_close(&flow->server);
 }

@@ -80,6 +80,8 @@ struct flow {
         uint32_t tried;                 /* set of bits: choices that failed */
         bool plain;                     /* its request goes to a proxy in absolute form */
         unsigned auth_tried;            /* of auth_learn(), for the request under way */
+        const struct upstream *spare;   /* borrowed: spare_fd leads to its last proxy; NULL: none */
+        int spare_fd;                   /* owned if spare */
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
