@@ -178,39 +178,6 @@ static void flow_break(struct flow *flow, int error, const char *why)
         loop_defer(flow->relay->loop, &flow->again);
 }
 
-int side_queue(struct side *side, const char *data, size_t len)
-{
-        char *more;
-
-        if (len == 0)
-                return 0;
-        more = realloc(side->out, side->out_len + len);
-        if (more == NULL) {
-                flow_break(side->flow, ENOMEM, "out of memory");
-                return -ENOMEM;
-        }
-        memcpy(more + side->out_len, data, len);
-        side->out = more;
-        side->out_len += len;
-        return 0;
-}
-
-int side_flush(struct side *side)
-{
-        while (side->out_sent < side->out_len) {
-                ssize_t n = send(side->fd, side->out + side->out_sent,
-                                 side->out_len - side->out_sent, MSG_NOSIGNAL);
-
-                if (n < 0)
-                        return errno == EINTR ? -EAGAIN : -errno;
-                side->out_sent += (size_t)n;
-        }
-        free(side->out);
-        side->out = NULL;
-        side->out_len = side->out_sent = 0;
-        return 0;
-}
-
 static void attach(struct side *side, int fd)
 {
         int one = 1;
@@ -424,14 +391,6 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         flow_attach_client(flow, fd);
         flow_keep(flow);
         return flow;
-}
-
-void side_abort(struct side *side)
-{
-        struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-        if (side->fd >= 0)
-                setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 static void side_close(struct side *side)
