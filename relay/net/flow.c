@@ -170,8 +170,7 @@ void flow_limit(struct flow *flow, uint64_t ms)
         }
 }
 
-/* The caller goes on with the flow: it is ended later in this turn. */
-static void flow_break(struct flow *flow, int error, const char *why)
+void flow_break(struct flow *flow, int error, const char *why)
 {
         flow->broken = error;
         flow->broken_by = why;

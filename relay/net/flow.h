@@ -161,6 +161,9 @@ void flow_close(struct flow *flow, const struct flow_end *end);
 void flow_abort(struct flow *flow, const struct flow_end *end);
 void side_abort(struct side *side);
 
+/* The caller goes on with the flow: it is ended later in this turn. */
+void flow_break(struct flow *flow, int error, const char *why);
+
 /* Free the closed flows. Called at the end of each turn. */
 void flow_sweep(struct relay *relay);
 
