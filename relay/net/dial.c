@@ -81,9 +81,9 @@ static void wind_up(struct dial *d)
 {
         d->over = true;
         drop_connection(d);
-        if (d->kept_fd >= 0)
-                close(d->kept_fd);
-        d->kept_fd = -1;
+        if (d->spare_fd >= 0)
+                close(d->spare_fd);
+        d->spare_fd = -1;
         uv_cancel((uv_req_t *)&d->lookup);
         uv_close((uv_handle_t *)&d->timer, timer_closed);
 }
@@ -111,11 +111,11 @@ static void finish(struct dial *d)
                 d->result.fd = d->watch.fd;
                 loop_remove(d->loop, &d->watch);
         }
-        if (d->result.kept_fd >= 0)
-                loop_remove(d->loop, &d->watch);
         d->handles++; /* done may cancel other dials, but this one must outlive the call */
         wind_up(d);
         d->done(d->ctx, &d->result);
+        if (d->result.kept_fd >= 0)
+                close(d->result.kept_fd);
         release(d);
 }
 
@@ -282,13 +282,12 @@ static void forget_answer(struct dial *d)
         d->head_len = 0;
 }
 
-/* d->watch has the connection to the present proxy, TLS or not. reused: something was said on it
- * before. */
-static void talk(struct dial *d, bool reused)
+/* d->watch has the connection to the present proxy, TLS or not. */
+static void talk(struct dial *d)
 {
         d->step = 0;
         d->refused = false;
-        d->reused = reused;
+        d->reused = false;
         forget_answer(d);
         if (needs_no_tunnel(d)) {
                 succeed(d);
@@ -322,7 +321,7 @@ static void shaken(void *ctx, int fd, int error, const char *why)
         }
         watch_connection(d, fd);
         if (!d->over)
-                talk(d, false);
+                talk(d);
 }
 
 static void enter(struct dial *d)
@@ -334,7 +333,7 @@ static void enter(struct dial *d)
                                      .early_len = d->in_len};
 
         if (d->hop->scheme != HOP_HTTPS) {
-                talk(d, false);
+                talk(d);
                 return;
         }
         d->protocol = NULL;
@@ -374,13 +373,30 @@ void dial_connected(struct dial *d, int fd)
                 enter(d);
 }
 
+/* The last proxy is there already, and has been spoken with. */
+static void use_spare(struct dial *d)
+{
+        int fd = d->spare_fd;
+
+        d->spare_fd = -1;
+        for (; d->hop->next != NULL; d->depth++)
+                d->hop = d->hop->next;
+        watch_connection(d, fd);
+        if (!d->over)
+                talk(d);
+        d->reused = true;
+}
+
 static void connect_first(struct dial *d)
 {
         forget_answer(d);
         d->hop = d->via != NULL ? d->via->hops : NULL;
         d->depth = 0;
         d->protocol = NULL;
-        dial_connect(d);
+        if (d->spare_fd >= 0 && d->hop != NULL)
+                use_spare(d);
+        else
+                dial_connect(d);
 }
 
 bool dial_again(struct dial *d)
@@ -394,27 +410,12 @@ bool dial_again(struct dial *d)
         return true;
 }
 
-/* The last proxy has refused once on this connection, and waits for another try. */
-static void resume(struct dial *d)
-{
-        int fd = d->kept_fd;
-
-        d->kept_fd = -1;
-        for (d->hop = d->via->hops; d->hop->next != NULL; d->hop = d->hop->next)
-                d->depth++;
-        watch_connection(d, fd);
-        if (!d->over)
-                talk(d, true);
-}
-
 /* Runs from the loop, so that done never comes before dial_start has returned. */
 static void begin(struct deferred *deferred)
 {
         struct dial *d = (struct dial *)((char *)deferred - offsetof(struct dial, finish));
 
-        if (!d->over && d->kept_fd >= 0)
-                resume(d);
-        else if (!d->over)
+        if (!d->over)
                 connect_first(d);
         release(d);
 }
@@ -429,8 +430,11 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
 {
         struct dial *d = calloc(1, sizeof *d);
 
-        if (d == NULL)
+        if (d == NULL) {
+                if (request->spare)
+                        close(request->spare_fd);
                 return NULL;
+        }
         d->loop = loop;
         d->watch = (struct watch){.ready = ready, .fd = -1};
         d->name = copy(request->name);
@@ -440,12 +444,13 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
         d->plain = request->plain;
         d->manner = request->manner;
         d->connect_ms = request->connect_ms;
+        d->spare_fd = request->spare ? request->spare_fd : -1;
+        d->result.kept_fd = -1;
         d->is_own = request->is_own;
         d->own_ctx = request->own_ctx;
         if (request->address != NULL)
                 d->target = *request->address;
-        d->kept_fd = request->kept_fd;
-        d->result.fd = d->result.kept_fd = -1;
+        d->result.fd = -1;
         d->done = done;
         d->ctx = ctx;
         d->start_us = clock_us();

@@ -33,10 +33,11 @@ struct dial_request {
         const char *authorization;  /* the client's own Proxy-Authorization, or NULL; given to the
                                        last proxy if that is an HTTP one without credentials */
         unsigned connect_ms;        /* for one connect(2) or race of them; 0: the default */
+        bool spare; /* spare_fd is a connection to the last proxy, from an earlier dial; taken over
+                     */
+        int spare_fd;
         bool (*is_own)(void *ctx, const struct wire_addr *to); /* leads to ourselves; NULL: none */
         void *own_ctx;
-        int kept_fd; /* from a result for the same way, to ask again on; the callee takes it; -1:
-                        none */
 };
 
 struct race_try;
@@ -62,8 +63,9 @@ struct dial_result {
                               most 64 KiB, on failure */
         size_t after_len;
         bool credentials; /* we sent some */
-        int kept_fd; /* on a 407 that the caller's client may answer: the last proxy has kept the
-                        connection for another try; the caller takes it; -1: not so */
+        int kept_fd; /* after a 407 that the client has to answer: the connection to the proxy, on
+                        which it may say more (NTLM); -1: none. Closed unless the callee sets it to
+                        -1 and thereby takes it. */
         bool auth_wanted; /* a SOCKS proxy wants a login, or did not take ours */
 };
 

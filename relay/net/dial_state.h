@@ -37,10 +37,10 @@ struct dial {
         uint16_t port;
         const struct upstream *via; /* borrowed */
         bool plain;
-        int kept_fd;             /* owned: from the request, until it is used; -1: none */
         struct wire_addr target; /* family 0: by name */
         struct dial_manner manner;
         unsigned connect_ms;
+        int spare_fd; /* owned; -1: none */
         bool (*is_own)(void *ctx, const struct wire_addr *to);
         void *own_ctx;
         struct race *race;               /* owned while it runs */

@@ -23,7 +23,8 @@
 #include <utlist.h>
 
 enum {
-        JOIN_MS = 10000, /* a program that was told to join does so at once, or has died */
+        JOIN_MS = 10000,  /* a program that was told to join does so at once, or has died */
+        KEEP_MS = 120000, /* a client between two requests; most clients give up sooner */
 };
 
 struct port_key flow_key(const struct wire_addr *client)
@@ -76,7 +77,6 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
         flow->state = state;
         flow->started_us = loop_now_us(relay->loop);
         flow->again.run = run_again;
-        flow->spare.fd = -1;
         side_init(&flow->client, flow);
         side_init(&flow->server, flow);
         DL_APPEND(relay->flows, flow);
@@ -170,45 +170,11 @@ void flow_limit(struct flow *flow, uint64_t ms)
         }
 }
 
-/* The caller goes on with the flow: it is ended later in this turn. */
-static void flow_break(struct flow *flow, int error, const char *why)
+void flow_break(struct flow *flow, int error, const char *why)
 {
         flow->broken = error;
         flow->broken_by = why;
         loop_defer(flow->relay->loop, &flow->again);
-}
-
-int side_queue(struct side *side, const char *data, size_t len)
-{
-        char *more;
-
-        if (len == 0)
-                return 0;
-        more = realloc(side->out, side->out_len + len);
-        if (more == NULL) {
-                flow_break(side->flow, ENOMEM, "out of memory");
-                return -ENOMEM;
-        }
-        memcpy(more + side->out_len, data, len);
-        side->out = more;
-        side->out_len += len;
-        return 0;
-}
-
-int side_flush(struct side *side)
-{
-        while (side->out_sent < side->out_len) {
-                ssize_t n = send(side->fd, side->out + side->out_sent,
-                                 side->out_len - side->out_sent, MSG_NOSIGNAL);
-
-                if (n < 0)
-                        return errno == EINTR ? -EAGAIN : -errno;
-                side->out_sent += (size_t)n;
-        }
-        free(side->out);
-        side->out = NULL;
-        side->out_len = side->out_sent = 0;
-        return 0;
 }
 
 static void attach(struct side *side, int fd)
@@ -321,8 +287,6 @@ static void dialled(void *ctx, struct dial_result *result)
                 begin_dial(flow, NULL);
                 return;
         }
-        if (result->kept_fd >= 0)
-                spare_keep(flow, result->kept_fd);
         if (result->stage == DIAL_DONE) {
                 attach(&flow->server, result->fd);
                 if (flow->kind != FLOW_REDIRECTED && !flow->passing)
@@ -374,12 +338,66 @@ void flow_answer(struct flow *flow, const char *text, size_t len, const struct f
         flow_close(flow, end);
 }
 
-void side_abort(struct side *side)
+void flow_keep(struct flow *flow)
 {
-        struct linger now = {.l_onoff = 1, .l_linger = 0};
+        flow->state = FLOW_HEAD;
+        flow->kept = true;
+        flow->unread = flow->head_len > 0;
+        if (flow->head_len == 0) {
+                free(flow->head); /* there may be thousands that wait */
+                flow->head = NULL;
+                flow->head_cap = 0;
+        }
+        flow_limit(flow, flow->relay->draining && flow->head_len == 0 ? 1 : KEEP_MS);
+        loop_defer(flow->relay->loop, &flow->again);
+}
 
-        if (side->fd >= 0)
-                setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+void flow_close_idle(struct relay *relay)
+{
+        for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
+                if (flow->state == FLOW_HEAD && flow->kept && flow->head_len == 0)
+                        flow_close(flow,
+                                   &(struct flow_end){"relay", "eof", "closed while idle", 0});
+}
+
+static void take_out(struct side *to, struct side *from)
+{
+        to->out = from->out;
+        to->out_len = from->out_len;
+        to->out_sent = from->out_sent;
+        from->out = NULL;
+        from->out_len = from->out_sent = 0;
+}
+
+struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
+{
+        struct flow *flow = flow_new(old->relay, FLOW_HTTP, FLOW_HEAD);
+        int fd = old->client.fd;
+
+        if (flow == NULL)
+                return NULL;
+        flow->public_listener = old->public_listener;
+        flow->auth_tried = old->auth_tried;
+        flow->spare = old->spare;
+        flow->spare_fd = old->spare_fd;
+        old->spare = NULL;
+        flow->pid = old->pid;
+        flow->tid = old->tid;
+        flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;
+        flow->head = old->head;
+        flow->head_len = old->head_len;
+        flow->head_cap = old->head_cap;
+        old->head = NULL;
+        take_out(&flow->client, &old->client);
+        loop_remove(old->relay->loop, &old->client.watch);
+        old->client.fd = -1;
+        flow->key = old->key;
+        if (old->keyed)
+                flow_set_key(flow, old->key);
+        flow_close(old, end);
+        flow_attach_client(flow, fd);
+        flow_keep(flow);
+        return flow;
 }
 
 static void side_close(struct side *side)
@@ -423,9 +441,9 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         flow_limit(flow, 0);
         intercept_free(flow->intercept);
         flow->intercept = NULL;
+        way_drop_spare(flow);
         side_close(&flow->client);
         side_close(&flow->server);
-        spare_drop(flow);
 }
 
 void flow_abort(struct flow *flow, const struct flow_end *end)

@@ -12,7 +12,6 @@
 
 #include "net/dial.h"
 #include "net/relay.h"
-#include "net/spare.h"
 
 #include <uthash.h>
 
@@ -81,6 +80,8 @@ struct flow {
         uint32_t tried;                 /* set of bits: choices that failed */
         bool plain;                     /* its request goes to a proxy in absolute form */
         unsigned auth_tried;            /* of auth_learn(), for the request under way */
+        const struct upstream *spare;   /* borrowed: spare_fd leads to its last proxy; NULL: none */
+        int spare_fd;                   /* owned if spare */
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
@@ -95,7 +96,6 @@ struct flow {
         struct forward *forward; /* owned; NULL: no plain HTTP */
         bool kept;               /* the client's connection has served a request before */
         bool unread;             /* head holds bytes that nobody has looked at */
-        struct spare spare;      /* for a refused CONNECT's retry */
         bool may_keep;           /* a refused CONNECT's client may ask again */
         struct deferred again;   /* more to do without waiting for an event */
         uv_timer_t *timer;       /* owned; closes itself */
@@ -163,6 +163,9 @@ void flow_answer(struct flow *flow, const char *text, size_t len, const struct f
 void flow_close(struct flow *flow, const struct flow_end *end);
 void flow_abort(struct flow *flow, const struct flow_end *end);
 void side_abort(struct side *side);
+
+/* The caller goes on with the flow: it is ended later in this turn. */
+void flow_break(struct flow *flow, int error, const char *why);
 
 /* Free the closed flows. Called at the end of each turn. */
 void flow_sweep(struct relay *relay);

@@ -296,7 +296,7 @@ def test_a_kept_connection_is_closed_with_its_client(sandbox):
     ended = []
 
     def wait(client, head, proxy):
-        client.sendall(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")
+        client.sendall(b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n")
         ended.append(client.recv(1))
     with ScriptedProxy(wait) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
         with relay.dial() as client:
