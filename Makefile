@@ -44,6 +44,7 @@ PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
 SHARED_OBJ  := $(SHARED_SRC:%.c=$B/%.o)
 MAIN_OBJ    := $B/relay/cli/main.o
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+SOAK_BIN    := $B/soak/load $B/soak/origin
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$B/fuzz/%)
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
@@ -108,6 +109,10 @@ $B/counts/drive_relay: tests/counts/drive_relay.c $B/librelay.a
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 
 clients: $(CLIENT_BIN)
+
+$(SOAK_BIN): $B/soak/%: tests/soak/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -o $@ $<
 
 #: make            build build/tapline and build/libtapline.so
 #: make deps       install the packages for building (Debian, Ubuntu; needs root or sudo)
@@ -195,6 +200,11 @@ BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
 bench: all
 	sh contrib/deps.sh install build bench
 	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
+
+.PHONY: check-soak
+#: make check-soak thousands of tunnels at once, slow clients, upstreams that fail, the relay killed under load (SOAK="short=1000000")
+check-soak: all $(SOAK_BIN)
+	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
 
 .PHONY: check-scenarios check-quiet check-mutation disk-table
 #: make check-scenarios every finding produced for real, those too that take their time

@@ -83,6 +83,12 @@ static int set_list(struct options *o, const struct option_def *def,
         return 0;
 }
 
+static bool is_number(const struct option_def *def)
+{
+        return def->argument != NULL &&
+               (strcmp(def->argument, "SECONDS") == 0 || strcmp(def->argument, "NUMBER") == 0);
+}
+
 static int set_string(struct options *o, const struct option_def *def,
                       const config_setting_t *setting, const char *file, const char *from)
 {
@@ -92,21 +98,19 @@ static int set_string(struct options *o, const struct option_def *def,
         case CONFIG_TYPE_STRING:
                 return option_set(o, def, config_setting_get_string(setting), from);
         case CONFIG_TYPE_INT:
-                if (strcmp(def->name, "drain") != 0)
+                if (!is_number(def))
                         break;
                 snprintf(number, sizeof number, "%d", config_setting_get_int(setting));
                 return option_set(o, def, number, from);
         case CONFIG_TYPE_FLOAT:
-                if (strcmp(def->name, "drain") != 0)
+                if (!is_number(def))
                         break;
                 snprintf(number, sizeof number, "%g", config_setting_get_float(setting));
                 return option_set(o, def, number, from);
         default:
                 break;
         }
-        return complain(file, setting,
-                        strcmp(def->name, "drain") == 0 ? "must be a number of seconds"
-                                                        : "must be a string");
+        return complain(file, setting, is_number(def) ? "must be a number" : "must be a string");
 }
 
 static int set_option(struct options *o, const struct option_def *def,

@@ -67,9 +67,36 @@ const struct option_def option_table[] = {
          "and say so"},
         {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
          "write the record here (run: default a new file in the state directory; relay: none)"},
-        {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
-         "serve HTTP proxy (CONNECT, http://) and SOCKS (4, 4a, 5) clients here; may be given more "
-         "than once"},
+        {"listen", 0, "WHERE", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
+         "serve HTTP proxy (CONNECT, http://) and SOCKS (4, 4a, 5) clients on this ADDRESS:PORT or "
+         "unix:PATH; may be given more than once; beyond loopback only with --auth-file or "
+         "--allow"},
+        {"auth-file", 0, "FILE", NULL, FOR_RELAY, OPTION_STRING, AT(auth_file), false,
+         "clients of --listen need one of the logins of this file: USER:PASSWORD, one a line "
+         "(Basic for HTTP, RFC 1929 for SOCKS5)"},
+        {"allow", 0, "LIST", NULL, FOR_RELAY, OPTION_STRING, AT(allow), false,
+         "other machines that may use --listen: addresses and CIDR blocks"},
+        {"admin", 0, "WHERE", NULL, FOR_RELAY, OPTION_STRING, AT(admin), false,
+         "serve /healthz and /metrics (Prometheus) on this loopback ADDRESS:PORT or unix:PATH"},
+        {"head-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(head_timeout), false,
+         "time a client has to send its request (default: 30; 0: any)"},
+        {"connect-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(connect_timeout),
+         false,
+         "time for reaching the target, proxies included, for a client of --listen (default: 60; "
+         "0: as long as the kernel and the proxies take)"},
+        {"idle-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(idle_timeout), false,
+         "a tunnel of --listen in which nothing moves for so long is closed (default: 7200; 0: "
+         "never)"},
+        {"linger", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(linger), false,
+         "the same once one side has ended (default: 600; 0: as --idle-timeout)"},
+        {"keepalive", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(keepalive), false,
+         "TCP keepalive: first probe after so long a silence (default: 120; 0: no probes)"},
+        {"max-connections", 0, "NUMBER", NULL, FOR_RELAY, OPTION_STRING, AT(max_connections), false,
+         "serve no more at a time: new clients wait (default: 0, as many as the limit on open "
+         "files allows)"},
+        {"workers", 0, "NUMBER", NULL, FOR_RELAY, OPTION_STRING, AT(workers), false,
+         "threads that move the bytes of busy tunnels, beside the one that does all else (default: "
+         "0)"},
         {"socket", 0, "PATH", NULL, FOR_RELAY, OPTION_STRING, AT(socket), false,
          "control socket for preloaded programs (default: tapline/relay.sock in the runtime "
          "directory)"},

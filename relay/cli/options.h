@@ -33,6 +33,9 @@ struct options {
         char *output;
         char **listen; /* NULL-terminated, or NULL */
         char *drain;   /* seconds */
+        char *auth_file, *allow, *admin;
+        char *head_timeout, *connect_timeout, *idle_timeout, *linger; /* seconds */
+        char *keepalive, *max_connections, *workers;
         char *resolve;
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */

@@ -11,10 +11,12 @@
 #include "net/process.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
+#include "net/worker.h"
 #include "net/way_out.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -55,6 +57,10 @@ static void side_ready(struct watch *w, uint32_t events)
 
         if ((events & (EPOLLRDHUP | EPOLLERR)) == EPOLLRDHUP)
                 side->fin_seen = true;
+        if ((events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+                side->readable = side->ending = true;
+        else if ((events & EPOLLIN) != 0)
+                side->readable = true;
         tunnel_drive(side->flow, events);
 }
 
@@ -73,6 +79,8 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
                 return NULL;
         flow->relay = relay;
         flow->id = ++relay->next_flow;
+        flow->options = relay_options_share(relay);
+        relay->flow_count++;
         flow->kind = kind;
         flow->state = state;
         flow->started_us = loop_now_us(relay->loop);
@@ -133,9 +141,21 @@ void flow_expect_join(struct flow *flow, bool expects)
         flow->relay->unjoined += expects ? 1 : -1u;
 }
 
-static void timer_freed(uv_handle_t *handle)
+static void dialled(void *ctx, struct dial_result *result);
+
+/* The client is told what dial.c would have said if it had been that quick to give up. */
+static void dial_timed_out(struct flow *flow)
 {
-        free(handle);
+        struct dial_result result = {
+                .fd = -1, .kept_fd = -1, .stage = DIAL_CONNECT, .error = ETIMEDOUT};
+
+        if (flow->dial == NULL)
+                return;
+        dial_cancel(flow->dial);
+        result.duration_us = loop_now_us(flow->relay->loop) - flow->started_us;
+        snprintf(result.text, sizeof result.text, "no connection to %s port %u within %g s",
+                 flow->name, flow->port, flow->options->limits.connect_ms / 1000.0);
+        dialled(flow, &result);
 }
 
 static void limit_reached(uv_timer_t *timer)
@@ -146,6 +166,8 @@ static void limit_reached(uv_timer_t *timer)
                 front_timeout(flow);
         else if (flow->state == FLOW_FORWARD)
                 forward_timeout(flow);
+        else if (flow->state == FLOW_DIALLING && flow->kind != FLOW_REDIRECTED)
+                dial_timed_out(flow);
         else if (flow->held && flow->client.fd < 0)
                 held_check(flow);
         else
@@ -156,34 +178,24 @@ static void limit_reached(uv_timer_t *timer)
 void flow_limit(struct flow *flow, uint64_t ms)
 {
         if (flow->timer == NULL && ms != 0) {
-                flow->timer = calloc(1, sizeof *flow->timer);
+                flow->timer = loop_timer_take(flow->relay->loop);
                 if (flow->timer == NULL)
                         return;
-                uv_timer_init(loop_uv(flow->relay->loop), flow->timer);
                 flow->timer->data = flow;
         }
         if (ms != 0) {
                 uv_timer_start(flow->timer, limit_reached, ms, 0);
-        } else if (flow->timer != NULL) {
-                uv_close((uv_handle_t *)flow->timer, timer_freed);
-                flow->timer = NULL;
+                return;
         }
+        loop_timer_give(flow->relay->loop, flow->timer);
+        flow->timer = NULL;
 }
 
 void flow_break(struct flow *flow, int error, const char *why)
 {
         flow->broken = error;
         flow->broken_by = why;
-        loop_defer(flow->relay->loop, &flow->again);
-}
-
-static void attach(struct side *side, int fd)
-{
-        int one = 1;
-
-        side->fd = fd;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+        loop_defer(worker_loop(flow), &flow->again);
 }
 
 static void side_watch(struct side *side)
@@ -201,7 +213,7 @@ static void side_watch(struct side *side)
 
 void flow_attach_client(struct flow *flow, int fd)
 {
-        attach(&flow->client, fd);
+        flow->client.fd = fd;
         side_watch(&flow->client);
 }
 
@@ -283,12 +295,15 @@ static void dialled(void *ctx, struct dial_result *result)
 
         flow->dial = NULL;
         flow_event_upstream(flow, result);
+        metrics_dialled(flow, result);
         if (way_next(flow, result)) {
                 begin_dial(flow, NULL);
                 return;
         }
         if (result->stage == DIAL_DONE) {
-                attach(&flow->server, result->fd);
+                flow->server.fd = result->fd;
+                flow->probed = false;
+                side_reset_if_killed(result->fd); /* the probes can wait: see limits.c */
                 if (flow->kind != FLOW_REDIRECTED && !flow->passing)
                         front_established(flow);
                 side_queue(&flow->client, result->after, result->after_len);
@@ -321,6 +336,8 @@ static void begin_dial(struct flow *flow, const char *authorization)
 void flow_dial(struct flow *flow, bool plain, const char *authorization)
 {
         flow->plain = plain;
+        if (flow->kind != FLOW_REDIRECTED && !flow->passing) /* for all choices together */
+                flow_limit(flow, (uint64_t)flow->options->limits.connect_ms);
         begin_dial(flow, authorization);
 }
 
@@ -381,6 +398,7 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         flow->spare = old->spare;
         flow->spare_fd = old->spare_fd;
         old->spare = NULL;
+        flow->wants_login = old->wants_login;
         flow->pid = old->pid;
         flow->tid = old->tid;
         flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;
@@ -403,10 +421,7 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
 static void side_close(struct side *side)
 {
         move_drop_pipe(side);
-        loop_remove(side->flow->relay->loop, &side->watch);
-        if (side->fd >= 0)
-                close(side->fd);
-        side->fd = -1;
+        side_close_fd(side);
         free(side->out);
         side->out = NULL;
         side->out_len = side->out_sent = 0;
@@ -423,11 +438,17 @@ void flow_close(struct flow *flow, const struct flow_end *end)
 {
         if (flow->state == FLOW_CLOSED)
                 return;
+        if (flow->worker != NULL) {
+                worker_return(flow, end);
+                return;
+        }
+        worker_withdraw(flow);
         if (flow->recorder != NULL)
                 recorder_finish(flow->recorder, finish_reason(end));
         if ((flow->kind != FLOW_HTTP && flow->kind != FLOW_SOCKS) || flow->name != NULL ||
             flow->address.family != 0)
                 flow_event_close(flow, end);
+        metrics_closed(flow, end);
         if (flow->cookie != 0)
                 past_add(flow);
         flow->state = FLOW_CLOSED;
@@ -461,6 +482,8 @@ void flow_sweep(struct relay *relay)
                 if (flow->state != FLOW_CLOSED || flow->again.queued)
                         continue;
                 DL_DELETE(relay->flows, flow);
+                relay->flow_count--;
+                relay_options_drop(flow->options);
                 recorder_free(flow->recorder);
                 forward_free(flow->forward);
                 free(flow->head);

@@ -160,7 +160,7 @@ void forward_request(struct flow *flow, const struct head *head)
 
         if (!check(flow, head, &target, &body))
                 return;
-        choices = front_way(flow->relay, target.to.host, target.to.port, true);
+        choices = front_way(flow, target.to.host, target.to.port, true);
         reuse = flow->server.fd >= 0 && can_reuse(flow, choices, &target.to);
         if (flow->server.fd >= 0 && !reuse) {
                 forward_next_flow(flow, &(struct flow_end){"client", "eof", "closed", 0});

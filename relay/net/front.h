@@ -13,8 +13,8 @@ void front_drive(struct flow *flow);
 void front_timeout(struct flow *flow);
 
 /* The choices of ways to a target; NULL: directly. plain: for a request that a proxy is
- * given as it is, without CONNECT. */
-const struct upstream *front_way(const struct relay *relay, const char *host, uint16_t port,
+ * given as it is, without CONNECT. Borrowed from the options under which the flow began. */
+const struct upstream *front_way(const struct flow *flow, const char *host, uint16_t port,
                                  bool plain);
 
 /* The client's request names this target: note it, choose the way if none is yet, and record it.

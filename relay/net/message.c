@@ -2,6 +2,7 @@
 #include "net/message.h"
 #include "net/filed.h"
 #include "net/held.h"
+#include "net/limits.h"
 #include "net/madeup.h"
 #include "net/names.h"
 #include "net/own.h"
@@ -96,6 +97,10 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         address_literal(&dial->to, literal);
         if (host_list_match(o->bypass, name, literal, dial->to.port)) {
                 write_connect(relay, &who, 0, dial, name, "on the bypass list");
+                return NULL;
+        }
+        if (!limits_has_room(relay)) {
+                write_connect(relay, &who, 0, dial, name, "the relay has no descriptors left");
                 return NULL;
         }
         flow = flow_new(relay, FLOW_REDIRECTED, FLOW_DIALLING);

@@ -28,7 +28,9 @@ static void note_health(struct flow *flow, const struct dial_result *result)
         if (via == NULL)
                 return;
         if (!result->down) {
-                if (upstream_up(via))
+                bool answered = result->stage == DIAL_DONE || result->stage == DIAL_PROXY;
+
+                if (answered && upstream_up(via))
                         relay_note(flow->relay, "the upstream %s works again", via->shown);
                 return;
         }

@@ -5,7 +5,9 @@ import base64
 import hashlib
 import os
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -292,6 +294,16 @@ def test_a_password_is_not_left_on_the_command_line(sandbox, how):
         done = relay.stop()
     assert "can be seen by other users" in done.stderr and "verysecret" not in done.stderr
     assert "verysecret" not in relay.record.read_text()
+
+
+def test_a_password_of_the_command_line_survives_a_reload(sandbox, origin):
+    """It is overwritten in what ps shows, and read again on SIGHUP."""
+    with Squid(user="me", password="secret") as squid, Relay(sandbox, "--upstream", squid.url) as relay:
+        assert get(sandbox, relay, origin) == ["200"]
+        for _ in range(2):
+            relay.process.popen.send_signal(signal.SIGHUP)
+            time.sleep(0.3)
+            assert get(sandbox, relay, origin) == ["200"]
 
 
 def test_no_note_where_there_is_no_password(sandbox):
