@@ -49,7 +49,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-scenarios check-quiet check-mutation check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-scenarios check-quiet check-mutation disk-table check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -191,6 +191,11 @@ check-quiet: all
 #: make check-mutation what each finding depends on: single events are lost and exchanged; writes docs/findings/dependencies.md
 check-mutation: all
 	$(PYTHON) tests/records/mutate.py $B/tapline --write
+
+#: make disk-table what each package manager says of each fault of its cache's disk; writes docs/findings/disks.md (root)
+disk-table: all
+	sh contrib/deps.sh install build check
+	$(PYTHON) tests/disks/table.py $B --write
 
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
 lint:
