@@ -48,7 +48,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-clients bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -160,6 +160,11 @@ $(FUZZ_BIN): $B/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h tests/fuzz/fuzz_http.h 
 
 check-e2e: all clients
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/gates tests/e2e $(PYTEST_ARGS)
+
+#: make check-clients every client of docs/clients.md against a local index, bare and under tapline; writes that page (long)
+check-clients: all
+	sh contrib/deps.sh install build check clients
+	BUILD=$(abspath $B) $(PYTHON) -B tests/clients_table/table.py --write docs/clients.md
 
 #: make check-live the tests that use the public index this machine's tools are configured for
 check-live: all
