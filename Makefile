@@ -7,6 +7,7 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib/tapline
 DATADIR ?= $(PREFIX)/share/tapline
+DOCDIR  ?= $(PREFIX)/share/doc/tapline
 MANDIR  ?= $(PREFIX)/share/man
 PKG_CONFIG ?= pkg-config
 PYTHON  ?= /usr/bin/python3
@@ -48,7 +49,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-clients bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-clients check-faults check-kills bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -176,6 +177,19 @@ check-compat: all
 	$(if $(PYTHON_COMPAT),,sh contrib/deps.sh install build compat)
 	PYTHON_COMPAT=$(PYTHON_COMPAT) $(PYTHON) -B tests/compat/run.py $B $(COMPAT)
 
+$B/faults/failing.so: tests/faults/failing.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
+
+#: make check-faults each call of the relay that can fail is made to fail, one at a time (10 minutes; CALLS=send,recv)
+check-faults: all $B/faults/failing.so
+	$(PYTHON) tests/faults/faults.py $B $(if $(CALLS),--calls $(CALLS))
+
+#: make check-kills  the relay or its supervisor is killed at random moments (RUNS=1000)
+RUNS ?= 1000
+check-kills: all
+	$(PYTHON) tests/faults/kills.py $B --runs $(RUNS)
+
 #: make bench      tapline beside its peers in one run, 20 minutes; writes docs/performance.md (BENCH="conn --quick")
 BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
 bench: all
@@ -193,11 +207,14 @@ install: all
 	install -m 0755 $B/libtapline.so $(DESTDIR)$(LIBDIR)/libtapline.so
 	install -m 0644 contrib/catalogue.conf $(DESTDIR)$(DATADIR)/catalogue.conf
 	install -m 0644 docs/tapline.1 $(DESTDIR)$(MANDIR)/man1/tapline.1
+	install -d $(DESTDIR)$(DOCDIR)/findings
+	install -m 0644 docs/findings/*.md $(DESTDIR)$(DOCDIR)/findings/
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/tapline $(DESTDIR)$(LIBDIR)/libtapline.so \
 	      $(DESTDIR)$(DATADIR)/catalogue.conf $(DESTDIR)$(MANDIR)/man1/tapline.1
-	-rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR)
+	rm -rf $(DESTDIR)$(DOCDIR)/findings
+	-rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
 
 #: make clean      remove what was built
 clean:

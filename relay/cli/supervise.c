@@ -1,6 +1,8 @@
 /* Runs the command; see supervise.h. */
 #include "cli/supervise.h"
+#include "cli/capture.h"
 #include "cli/commands.h"
+#include "cli/oom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,17 +92,30 @@ static void wait_for(pid_t command, struct outcome *out)
         }
 }
 
-int supervise_command(char **command, char **env, struct outcome *out)
+static void take_output(const struct capture *capture)
+{
+        for (int i = 0; capture != NULL && i < 2; i++)
+                if (capture->output[i] >= 0)
+                        dup2(capture->output[i], STDOUT_FILENO + i);
+}
+
+int supervise_command(char **command, char **env, struct capture *capture, struct outcome *out)
 {
         int report[2], result = 0;
         pid_t pid;
+
+        int64_t kills = oom_count();
 
         *out = (struct outcome){0};
         if (pipe2(report, O_CLOEXEC) < 0)
                 return -errno;
         pid = fork();
-        if (pid == 0)
+        if (pid == 0) {
+                take_output(capture);
                 exec_command(command, env, report[1]);
+        }
+        if (capture != NULL)
+                capture_release(capture);
         if (pid < 0)
                 result = -errno;
         close(report[1]);
@@ -109,6 +124,7 @@ int supervise_command(char **command, char **env, struct outcome *out)
                     sizeof out->exec_error)
                         out->exec_error = 0;
                 wait_for(pid, out);
+                out->oom_kills = kills >= 0 ? oom_count() - kills : 0;
         }
         close(report[0]);
         return result;

@@ -1,5 +1,6 @@
 /* From a record's events to an explanation: counts, rules, and what is left to tell when no rule
  * found a cause. See explain.h. */
+#include "explain/claims.h"
 #include "explain/rules.h"
 
 #include <errno.h>
@@ -10,7 +11,8 @@ enum { SEEN_MAX = 12 };
 
 /* In this order: rules_files weighs against what those before it found. */
 static void (*const rules[])(const struct facts *facts, struct findings *findings) = {
-        rules_network, rules_proxy, rules_tls, rules_files, rules_client,
+        rules_network,  rules_proxy, rules_route, rules_tls, rules_http,
+        rules_transfer, rules_files, rules_locks, rules_end, rules_client,
 };
 
 static bool is_failed_lookup(const json_t *event)
@@ -187,6 +189,8 @@ int explain(const struct record_events *events, const struct catalogue *catalogu
                 result = list_uncovered(&facts, out);
         if (result == 0)
                 result = find(&facts, out);
+        if (result == 0 && !facts_worked(&facts))
+                result = claims_explain(events, catalogue, out);
         facts_fini(&facts);
         if (result < 0)
                 explanation_free(out);
@@ -215,6 +219,9 @@ void explanation_free(struct explanation *ex)
         for (size_t i = 0; i < ex->uncovered_count; i++)
                 free(ex->uncovered[i]);
         free(ex->uncovered);
+        for (size_t i = 0; i < ex->claim_count; i++)
+                free(ex->claims[i]);
+        free(ex->claims);
         free(ex->seen);
         free(ex->summary.command);
         free(ex->summary.signal);
@@ -226,4 +233,11 @@ const char *severity_name(enum severity severity)
         static const char *const names[] = {"note", "warning", "error"};
 
         return names[severity];
+}
+
+const char *confidence_name(enum confidence confidence)
+{
+        static const char *const names[] = {"possible", "likely", "certain"};
+
+        return names[confidence];
 }

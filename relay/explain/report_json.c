@@ -23,8 +23,9 @@ static json_t *lines(char *const *items, size_t count)
 
 static json_t *finding_json(const struct finding *f)
 {
-        return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o}}", "code", f->code, "severity",
-                         severity_name(f->severity), "summary", text(f->summary), "evidence",
+        return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:{s:o}}", "code", f->code, "severity",
+                         severity_name(f->severity), "confidence", confidence_name(f->confidence),
+                         "summary", text(f->summary), "evidence",
                          lines(f->evidence, f->evidence_count), "advice", text(f->advice), "remedy",
                          "commands", lines(f->commands, f->command_count));
 }
@@ -60,11 +61,13 @@ static json_t *findings_json(const struct explanation *ex)
 
 int report_json(const struct explanation *ex, const char *record_path, FILE *out)
 {
-        json_t *root = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", 1, "record",
-                                 text(record_path), "findings", findings_json(ex), "summary",
-                                 summary_json(ex), "seen", lines(ex->seen, ex->seen_count),
-                                 "uncovered", lines(ex->uncovered, ex->uncovered_count),
-                                 "truncated", ex->truncated, "bad_lines", count(ex->bad_lines));
+        json_t *root =
+                json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", 1, "record",
+                          text(record_path), "findings", findings_json(ex), "summary",
+                          summary_json(ex), "seen", lines(ex->seen, ex->seen_count), "uncovered",
+                          lines(ex->uncovered, ex->uncovered_count), "claims",
+                          lines(ex->claims, ex->claim_count), "truncated", ex->truncated,
+                          "bad_lines", count(ex->bad_lines));
         int result;
 
         if (root == NULL)
