@@ -332,7 +332,7 @@ def bundler(place):
 def composer(place):
     binary = program("composer", "composer")
     place.sandbox.user.make_file(place.sandbox.work / "composer.json", (
-        f'{{"repositories": [{{"type": "composer", "url": "{place.url}/composer"}}, {{"packagist.org": false}}], '
+        f'{{"repositories": [{{"type": "composer", "url": "{place.url}/composer"}}, {{"packagist": false}}], '
         '"require": {"trees/moss": "1.0.0"}}'))
     return Job([binary, "install", "-q", "-n"], {"COMPOSER_CAFILE": place.ca, "COMPOSER_HOME": place.sandbox.work / ".composer"},
                version=[binary, "--version"])
