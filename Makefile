@@ -49,7 +49,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-clients check-faults check-kills bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-catalogue check-compat check-clients check-faults check-kills bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -172,6 +172,11 @@ check-live: all
 	sh contrib/deps.sh install build check
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/live $(PYTEST_ARGS)
 
+#: make check-catalogue the catalogue's directories and variables against the real tools (7 minutes)
+check-catalogue: all
+	sh contrib/deps.sh install build check catalogue
+	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/catalogue $(PYTEST_ARGS)
+
 #: make check-compat CPython's own tests, curl and Node, bare and under tapline (long; PYTHON_COMPAT=, COMPAT=names)
 check-compat: all
 	$(if $(PYTHON_COMPAT),,sh contrib/deps.sh install build compat)
@@ -195,6 +200,21 @@ BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
 bench: all
 	sh contrib/deps.sh install build bench
 	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
+
+.PHONY: check-scenarios check-quiet check-mutation disk-table
+#: make check-scenarios every finding produced for real, those too that take their time
+check-scenarios: all
+	sh contrib/deps.sh install build check
+	BUILD=$(abspath $B) SCENARIOS=all $(PYTHON) -m pytest -q tests/e2e/test_findings_*.py tests/e2e/test_poetry_faults.py $(PYTEST_ARGS)
+
+#: make check-quiet  no false alarm: fifty kinds of installs that work, cold and warm (minutes)
+check-quiet: all
+	sh contrib/deps.sh install build check
+	BUILD=$(abspath $B) QUIET=all $(PYTHON) -m pytest -q tests/e2e/test_quiet.py $(PYTEST_ARGS)
+
+#: make check-mutation what each finding depends on: single events are lost and exchanged; writes docs/findings/dependencies.md
+check-mutation: all
+	$(PYTHON) tests/records/mutate.py $B/tapline --write
 
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
 lint:
