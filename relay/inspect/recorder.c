@@ -13,7 +13,10 @@
 #include "inspect/http1.h"
 #include "inspect/http2.h"
 #include "inspect/http_event.h"
+#include "inspect/stated.h"
 #include "record/mask.h"
+
+#include <openssl/evp.h>
 
 enum {
         PREFACE_SEEN = 3, /* bytes that tell HTTP/2's preface from every method */
@@ -27,7 +30,9 @@ struct pending {
         uint64_t number; /* the run's */
         char *url;       /* owned, masked; may be NULL */
         unsigned status;
-        int64_t head_us; /* of the request, then of the response */
+        EVP_MD_CTX *digest;      /* owned; of the body so far, NULL: none is stated */
+        char stated[SHA256_HEX]; /* what it should be */
+        int64_t head_us;         /* of the request, then of the response */
 };
 
 struct recorder {
@@ -53,6 +58,7 @@ static int64_t now_us(void)
 static void pending_free(struct recorder *r, struct pending *p)
 {
         DL_DELETE(r->pending, p);
+        EVP_MD_CTX_free(p->digest);
         free(p->url);
         free(p);
 }
@@ -90,6 +96,46 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         record_write(r->origin.record, &e);
 }
 
+/* Hash the body only where there is something to compare it with. */
+static void begin_digest(struct recorder *r, struct pending *p, const struct http_head *head)
+{
+        if (head->status != 200 || p->digest || strcmp(r->origin.source, "tap") == 0 ||
+            !stated_sha256(head, p->stated))
+                return;
+        p->digest = EVP_MD_CTX_new();
+        if (p->digest && EVP_DigestInit_ex(p->digest, EVP_sha256(), NULL) != 1) {
+                EVP_MD_CTX_free(p->digest);
+                p->digest = NULL;
+        }
+}
+
+static bool wants_body(void *ctx, unsigned index)
+{
+        const struct pending *p = pending_get(ctx, index);
+
+        return p && p->digest;
+}
+
+static void on_body(void *ctx, unsigned index, const char *data, size_t len)
+{
+        struct pending *p = pending_get(ctx, index);
+
+        if (p && p->digest)
+                EVP_DigestUpdate(p->digest, data, len);
+}
+
+static void write_digest(struct event *e, struct pending *p)
+{
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        char hex[SHA256_HEX];
+
+        if (!p->digest || EVP_DigestFinal_ex(p->digest, digest, NULL) != 1)
+                return;
+        stated_print(digest, hex);
+        event_str(e, "sha256", hex);
+        event_str(e, "stated_sha256", p->stated);
+}
+
 static void on_response(void *ctx, unsigned index, const struct http_head *head)
 {
         struct recorder *r = ctx;
@@ -112,6 +158,7 @@ static void on_response(void *ctx, unsigned index, const struct http_head *head)
                 event_ms(&e, "wait_ms", now - p->head_us);
                 p->status = head->status;
                 p->head_us = now;
+                begin_digest(r, p, head);
         }
         http_event_headers(&e, "headers", head->headers, head->header_count);
         record_write(r->origin.record, &e);
@@ -135,7 +182,7 @@ static const char *end_reason(const struct recorder *r, enum http_how how)
         return NULL;
 }
 
-static void write_body(struct recorder *r, const struct pending *p, const struct http_end *end)
+static void write_body(struct recorder *r, struct pending *p, const struct http_end *end)
 {
         struct event e;
 
@@ -149,7 +196,9 @@ static void write_body(struct recorder *r, const struct pending *p, const struct
         event_str(&e, "error", end->error);
         if (end->trailer_count)
                 http_event_headers(&e, "trailers", end->trailers, end->trailer_count);
-        if (end->how != HTTP_COMPLETE)
+        if (end->how == HTTP_COMPLETE)
+                write_digest(&e, p);
+        else
                 event_ms(&e, "silent_ms", now_us() - r->server_us);
         event_ms(&e, "duration_ms", now_us() - p->head_us);
         record_write(r->origin.record, &e);
@@ -202,6 +251,8 @@ static void on_stopped(void *ctx, const char *why)
 static const struct http_events events = {
         .request = on_request,
         .response = on_response,
+        .body = on_body,
+        .wants_body = wants_body,
         .body_end = on_body_end,
         .goaway = on_goaway,
         .stopped = on_stopped,
