@@ -365,8 +365,16 @@ void flow_keep(struct flow *flow)
                 flow->head = NULL;
                 flow->head_cap = 0;
         }
-        flow_limit(flow, KEEP_MS);
+        flow_limit(flow, flow->relay->draining && flow->head_len == 0 ? 1 : KEEP_MS);
         loop_defer(flow->relay->loop, &flow->again);
+}
+
+void flow_close_idle(struct relay *relay)
+{
+        for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
+                if (flow->state == FLOW_HEAD && flow->kept && flow->head_len == 0)
+                        flow_close(flow,
+                                   &(struct flow_end){"relay", "eof", "closed while idle", 0});
 }
 
 static void take_out(struct side *to, struct side *from)
