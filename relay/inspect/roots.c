@@ -45,7 +45,7 @@ struct process {
         pid_t pid;
         struct set set;
         bool told;
-        struct stat exe;         /* of the program that told it; st_ino 0: not known */
+        struct program program;  /* that told it */
         unsigned loading;        /* handshakes under way that load roots */
         int64_t loading_from_ms; /* the last of them */
         struct bundle memory;    /* certificates that came one by one */
