@@ -22,7 +22,7 @@ static bool is_private(const char *path)
  * owns; NULL if nothing can be kept below parent. */
 static char *make_in(const char *parent, const char *name)
 {
-        struct probe probe;
+        struct probe probe = {0};
         char *path = NULL;
 
         if (asprintf(&path, "%s/%s-%u", parent, name, (unsigned)geteuid()) < 0)
@@ -74,6 +74,8 @@ static void set(struct childenv *env, const struct catalogue_cache *cache, const
         else if (asprintf(&value, "%s%s%s%s", old != NULL ? old : "",
                           old != NULL && *old != '\0' ? " " : "", cache->option, path) >= 0)
                 childenv_set(env, cache->variable, value);
+        for (size_t i = 0; cache->also != NULL && cache->also[i] != NULL; i++)
+                childenv_set(env, cache->also[i], path);
         free(value);
 }
 
@@ -127,7 +129,6 @@ static bool move(const struct cache_place *place, size_t moved, struct childenv 
 int fix_caches(const struct catalogue *catalogue, char *const command[], struct childenv *env,
                struct record *rec)
 {
-        const struct catalogue_tool *tool = NULL;
         struct caches caches;
         size_t moved = 0;
         int result = caches_look(&caches, catalogue, command);
@@ -135,8 +136,8 @@ int fix_caches(const struct catalogue *catalogue, char *const command[], struct 
         for (size_t i = 0; i < caches.count; i++) {
                 const struct cache_place *place = &caches.places[i];
 
-                moved = place->tool == tool ? moved : 0;
-                tool = place->tool;
+                if (i > 0 && place[-1].tool != place->tool)
+                        moved = 0;
                 if (caches_is_fatal(place))
                         moved += move(place, moved, env, rec);
         }
