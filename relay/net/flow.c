@@ -146,7 +146,8 @@ static void dialled(void *ctx, struct dial_result *result);
 /* The client is told what dial.c would have said if it had been that quick to give up. */
 static void dial_timed_out(struct flow *flow)
 {
-        struct dial_result result = {.fd = -1, .stage = DIAL_CONNECT, .error = ETIMEDOUT};
+        struct dial_result result = {
+                .fd = -1, .kept_fd = -1, .stage = DIAL_CONNECT, .error = ETIMEDOUT};
 
         if (flow->dial == NULL)
                 return;
@@ -364,8 +365,16 @@ void flow_keep(struct flow *flow)
                 flow->head = NULL;
                 flow->head_cap = 0;
         }
-        flow_limit(flow, KEEP_MS);
+        flow_limit(flow, flow->relay->draining && flow->head_len == 0 ? 1 : KEEP_MS);
         loop_defer(flow->relay->loop, &flow->again);
+}
+
+void flow_close_idle(struct relay *relay)
+{
+        for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
+                if (flow->state == FLOW_HEAD && flow->kept && flow->head_len == 0)
+                        flow_close(flow,
+                                   &(struct flow_end){"relay", "eof", "closed while idle", 0});
 }
 
 static void take_out(struct side *to, struct side *from)
@@ -385,6 +394,10 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         if (flow == NULL)
                 return NULL;
         flow->public_listener = old->public_listener;
+        flow->auth_tried = old->auth_tried;
+        flow->spare = old->spare;
+        flow->spare_fd = old->spare_fd;
+        old->spare = NULL;
         flow->wants_login = old->wants_login;
         flow->pid = old->pid;
         flow->tid = old->tid;
@@ -449,6 +462,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         flow_limit(flow, 0);
         intercept_free(flow->intercept);
         flow->intercept = NULL;
+        way_drop_spare(flow);
         side_close(&flow->client);
         side_close(&flow->server);
 }
