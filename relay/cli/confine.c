@@ -71,7 +71,7 @@ static int allow(int ruleset, const char *file, uint64_t rights)
         return result;
 }
 
-static int confine_files(const char *const files[])
+int confine_files(const char *const files[])
 {
         struct landlock_ruleset_attr attr = {.handled_access_fs = known_rights()};
         int ruleset, result = 0;
@@ -90,11 +90,11 @@ static int confine_files(const char *const files[])
         return result;
 }
 
-int confine(const char *const files[])
+int confine_self(void)
 {
         const struct rlimit none = {0, 0};
 
         if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -errno;
-        return confine_files(files);
+        return 0;
 }

@@ -140,7 +140,8 @@ static void confine_to_own(const struct session *session, const struct options *
         for (size_t i = 0; o->listen != NULL && o->listen[i] != NULL && count < OWN_MAX - 1; i++)
                 if (strncmp(o->listen[i], "unix:", 5) == 0)
                         own[count++] = o->listen[i] + 5;
-        confine(own);
+        if (confine_self() == 0)
+                confine_files(own);
 }
 
 /* From here on the plan is the relay's. */

@@ -34,12 +34,10 @@ static void serve(struct relay_options *options)
 {
         struct relay *relay;
 
-        const char *const own[] = {options->socket_path, NULL};
-
         detach();
         supervise_restore();
         signal(SIGHUP, SIG_IGN);
-        confine(own); /* as far as this kernel goes */
+        confine_self();
         if (relay_new(&relay, options) < 0)
                 _exit(1);
         relay_prepare(relay);

@@ -35,7 +35,8 @@ struct set {
         uint64_t words[SET_WORDS];
 };
 
-/* What a process runs, as far as we may look: a relay that confines itself cannot follow exe. */
+/* What a process runs, as far as we may look: `tapline relay`, which confines itself, cannot follow
+ * exe. */
 struct program {
         struct stat exe; /* st_ino 0: not known */
         char name[64];   /* proc(5)'s comm */

@@ -32,7 +32,9 @@ static int confined(void)
         snprintf(kept, sizeof kept, "%s/kept", other);
         before = open(kept, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         snprintf(socket, sizeof socket, "%s/s.sock", own);
-        result = confine(files);
+        result = confine_self();
+        if (result == 0)
+                result = confine_files(files);
         if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || getrlimit(RLIMIT_CORE, &core) < 0 ||
             core.rlim_max != 0)
                 return 1;
