@@ -447,3 +447,26 @@ void handshake_client(struct intercept *ic)
                 client_failed(ic);
         }
 }
+
+void handshake_expire(struct intercept *ic)
+{
+        switch (ic->phase) {
+        case PHASE_SNIFF:
+        case PHASE_HELLO:
+                pass_silently(ic, "the client's hello did not come to its end");
+                break;
+        case PHASE_ORIGIN:
+                session_close(ic, &ic->origin, "error", "the origin's handshake took too long",
+                              ETIMEDOUT, &ic->client);
+                break;
+        case PHASE_CLIENT:
+                report_client(ic, "the client's handshake took too long");
+                session_close(ic, &ic->client, "error", "the client's handshake took too long",
+                              ETIMEDOUT, &ic->origin);
+                break;
+        case PHASE_PUMP:
+        case PHASE_PASSED:
+        case PHASE_CLOSED:
+                break;
+        }
+}

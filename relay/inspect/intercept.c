@@ -7,9 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
+#include <linux/sockios.h>
+
 #include <openssl/err.h>
+
+enum {
+        HANDSHAKE_MS = 300000, /* a client that is stopped for a while may go on */
+        LINGER_MS = 600000,    /* an answer that takes long after the request's end may come */
+};
 
 int64_t session_now_ms(void)
 {
@@ -52,6 +60,7 @@ struct intercept *intercept_new(const struct intercept_setup *setup)
                 return NULL;
         ic->inspector = setup->inspector;
         ic->flow = setup->origin->flow;
+        ic->deadline_ms = session_now_ms() + HANDSHAKE_MS;
         ic->client.name = "client";
         ic->origin.name = "server";
         ic->client.alert = ic->origin.alert = -1;
@@ -88,6 +97,15 @@ static const char *body_reason(const struct intercept *ic)
         return ic->end.first == ic->client.name ? "client closed" : "origin closed";
 }
 
+/* A reset overtakes what is still in our kernel for that side. Then the end is told by a FIN without
+ * close_notify behind it: an error for TLS as well, and nothing that came before is lost. */
+static bool may_abort(const struct end *end)
+{
+        int unsent = 0;
+
+        return ioctl(end->wire.fd, SIOCOUTQNSD, &unsent) < 0 || unsent == 0;
+}
+
 void session_close(struct intercept *ic, const struct end *by, const char *how, const char *reason,
                    int error, const struct end *abort)
 {
@@ -98,8 +116,8 @@ void session_close(struct intercept *ic, const struct end *by, const char *how, 
                 .how = how,
                 .reason = ic->reason,
                 .error = error,
-                .abort_client = abort == &ic->client,
-                .abort_origin = abort == &ic->origin,
+                .abort_client = abort == &ic->client && may_abort(abort),
+                .abort_origin = abort == &ic->origin && may_abort(abort),
         };
         ic->phase = PHASE_CLOSED;
         recorder_finish(ic->recorder, body_reason(ic));
@@ -130,6 +148,13 @@ static void run_phase(struct intercept *ic)
         }
 }
 
+static enum intercept_result result_of(const struct intercept *ic)
+{
+        if (ic->phase == PHASE_PASSED)
+                return INTERCEPT_PASS;
+        return ic->phase == PHASE_CLOSED ? INTERCEPT_CLOSED : INTERCEPT_BUSY;
+}
+
 enum intercept_result intercept_drive(struct intercept *ic)
 {
         enum phase before;
@@ -141,9 +166,26 @@ enum intercept_result intercept_drive(struct intercept *ic)
         } while (ic->phase != before);
         /* What OpenSSL has to say was read at once; it must not speak for the next connection. */
         ERR_clear_error();
-        if (ic->phase == PHASE_PASSED)
-                return INTERCEPT_PASS;
-        return ic->phase == PHASE_CLOSED ? INTERCEPT_CLOSED : INTERCEPT_BUSY;
+        return result_of(ic);
+}
+
+uint64_t intercept_limit(const struct intercept *ic)
+{
+        int64_t left = ic->deadline_ms - session_now_ms();
+
+        if (ic->phase == PHASE_PUMP)
+                return pump_is_half_ended(ic) ? LINGER_MS : 0;
+        return left > 0 ? (uint64_t)left : 1;
+}
+
+enum intercept_result intercept_expire(struct intercept *ic)
+{
+        if (ic->phase == PHASE_PUMP)
+                pump_expire(ic);
+        else
+                handshake_expire(ic);
+        ERR_clear_error();
+        return result_of(ic);
 }
 
 bool intercept_has_more(const struct intercept *ic)

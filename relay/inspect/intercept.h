@@ -50,6 +50,13 @@ void intercept_free(struct intercept *ic); /* NULL allowed */
 enum intercept_result intercept_drive(struct intercept *ic);
 bool intercept_has_more(const struct intercept *ic);
 
+/* How long nothing may happen from now on, in ms; 0: any time. Handshakes have a deadline from their
+ * beginning, and a connection of which one half has ended a limit of silence. Ask again after each
+ * intercept_drive; when the time is over call intercept_expire, which returns as intercept_drive
+ * does. */
+uint64_t intercept_limit(const struct intercept *ic);
+enum intercept_result intercept_expire(struct intercept *ic);
+
 /* The client's bytes consumed so far, early ones included; valid after INTERCEPT_PASS. Borrowed. */
 const char *intercept_hello(const struct intercept *ic, size_t *len);
 /* Why it passed or how it ended; valid after PASS (reason only) or CLOSED. Borrowed. */

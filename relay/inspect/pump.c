@@ -252,3 +252,22 @@ void pump_drive(struct intercept *ic)
         if (!ic->server_to_client.len)
                 lane_release(ic, &ic->server_to_client);
 }
+
+static bool lane_is_over(const struct lane *lane)
+{
+        return lane->ended || lane->fin || lane->dead;
+}
+
+bool pump_is_half_ended(const struct intercept *ic)
+{
+        return lane_is_over(&ic->client_to_server) || lane_is_over(&ic->server_to_client);
+}
+
+void pump_expire(struct intercept *ic)
+{
+        bool client = ic->first == ic->client.name;
+
+        session_close(ic, client ? &ic->client : &ic->origin, "error",
+                      "one side had ended and nothing more came from the other", ETIMEDOUT,
+                      client ? &ic->client : &ic->origin);
+}

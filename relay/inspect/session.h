@@ -48,6 +48,7 @@ struct intercept {
         struct recorder *recorder; /* owned */
         struct event_who who;      /* exe owned */
         uint64_t flow;
+        int64_t deadline_ms;  /* of the handshakes */
         int64_t ready_ms;     /* when the client's handshake was done */
         bool hello_read;      /* hello is filled in */
         bool hello_bad;       /* and was not readable */
@@ -89,9 +90,16 @@ void handshake_client(struct intercept *ic);
 void handshake_client_accepted(struct intercept *ic);
 void handshake_client_left(struct intercept *ic);
 
+/* The deadline has come before the handshakes were through. */
+void handshake_expire(struct intercept *ic);
+
 /* ---- pump.c ---- */
 
 void pump_drive(struct intercept *ic);
 void pump_release(struct intercept *ic); /* give buffers back */
+
+/* One half has ended, the other has not; and it has been silent for too long. */
+bool pump_is_half_ended(const struct intercept *ic);
+void pump_expire(struct intercept *ic);
 
 #endif

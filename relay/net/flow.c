@@ -136,6 +136,8 @@ static void limit_reached(uv_timer_t *timer)
 
         if (flow->state == FLOW_HEAD)
                 front_timeout(flow);
+        else if (flow->state == FLOW_INTERCEPT)
+                tunnel_timeout(flow);
         else if (flow->held && flow->client.fd < 0)
                 held_check(flow);
         else

@@ -265,17 +265,19 @@ static void pass_through(struct flow *flow)
         flow_dial(flow, false, NULL);
 }
 
-static void drive_intercept(struct flow *flow)
+static void go_on_with_intercept(struct flow *flow, enum intercept_result result)
 {
         const struct intercept_end *how;
         struct flow_end end;
 
-        switch (intercept_drive(flow->intercept)) {
+        switch (result) {
         case INTERCEPT_BUSY:
+                flow_limit(flow, intercept_limit(flow->intercept));
                 if (intercept_has_more(flow->intercept))
                         loop_defer(flow->relay->loop, &flow->again);
                 return;
         case INTERCEPT_PASS:
+                flow_limit(flow, 0);
                 pass_through(flow);
                 return;
         case INTERCEPT_CLOSED:
@@ -288,6 +290,16 @@ static void drive_intercept(struct flow *flow)
                 flow_close(flow, &end);
                 return;
         }
+}
+
+static void drive_intercept(struct flow *flow)
+{
+        go_on_with_intercept(flow, intercept_drive(flow->intercept));
+}
+
+void tunnel_timeout(struct flow *flow)
+{
+        go_on_with_intercept(flow, intercept_expire(flow->intercept));
 }
 
 /* The ends of both directions are known and everything is written. A forwarded request ends with

@@ -9,4 +9,7 @@
 /* Do what can be done without blocking; events are epoll's, or 0. */
 void tunnel_drive(struct flow *flow, uint32_t events);
 
+/* The time limit of an intercepted flow is over. */
+void tunnel_timeout(struct flow *flow);
+
 #endif

@@ -52,6 +52,7 @@ struct lab {
         bool want_certificate; /* the origin asks for the client's */
         bool plain_client;     /* the script gets no handshake */
         bool plain_origin;
+        bool expire; /* the intercept's time is over when nothing happens for idle_ms */
         enum inspector_mode mode;
 
         /* filled in */
@@ -66,7 +67,8 @@ struct lab {
         uint64_t next_request;
         int client_fd, origin_fd;             /* of the peers */
         int relay_client_fd, relay_origin_fd; /* of the intercept */
-        int idle_ms; /* the longest wait for readiness before the test fails */
+        int idle_ms;    /* the longest wait for readiness before the test fails */
+        uint64_t limit; /* as it was when the time was over */
         enum intercept_result result;
         struct intercept_end end;
         char reason[200];
@@ -331,9 +333,13 @@ static inline void lab_drive(struct lab *lab)
         lab_watch(epoll_fd, lab->relay_client_fd);
         lab_watch(epoll_fd, lab->relay_origin_fd);
         while ((lab->result = intercept_drive(lab->ic)) == INTERCEPT_BUSY) {
-                if (!intercept_has_more(lab->ic) &&
-                    epoll_wait(epoll_fd, events, 4, lab->idle_ms) == 0)
-                        break; /* a hang; the test sees BUSY */
+                if (intercept_has_more(lab->ic) ||
+                    epoll_wait(epoll_fd, events, 4, lab->idle_ms) != 0)
+                        continue;
+                lab->limit = intercept_limit(lab->ic);
+                if (lab->expire)
+                        lab->result = intercept_expire(lab->ic);
+                break; /* else a hang; the test sees BUSY */
         }
         close(epoll_fd);
 }
