@@ -19,10 +19,14 @@ have() {
         esac
 }
 
+python=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || python=3
 missing=
 for group; do
         while read -r g package probe; do
-                [ "$g" = "$group" ] || continue
+                [ "$g" = "$group" ] || [ "$g" = "$group-$(uname -m)" ] || continue
+                case $package in
+                *@*) package=${package%@*}$python${package#*@} ;;
+                esac
                 have "$probe" || case " $missing " in
                 *" $package "*) ;;
                 *) missing="$missing $package" ;;

@@ -53,18 +53,20 @@ static void add(struct ring *r, const struct io_uring_sqe *entry)
         syscall(SYS_io_uring_enter, r->fd, 1, 0, 0, NULL, 0);
 }
 
-/* Waits for the next completion. */
-static struct io_uring_cqe take(struct ring *r)
+/* Waits for the next completion. Returns its result, *what is its user_data. */
+static int take(struct ring *r, uint64_t *what)
 {
         unsigned *head = word(r->completed, r->params.cq_off.head);
-        struct io_uring_cqe *all =
-                (struct io_uring_cqe *)(void *)word(r->completed, r->params.cq_off.cqes);
-        struct io_uring_cqe result;
+        const struct io_uring_cqe *all = (const void *)word(r->completed, r->params.cq_off.cqes);
+        const struct io_uring_cqe *next;
+        int result;
 
         while (__atomic_load_n(word(r->completed, r->params.cq_off.tail), __ATOMIC_ACQUIRE) ==
                *head)
                 syscall(SYS_io_uring_enter, r->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0);
-        result = all[*head & *word(r->completed, r->params.cq_off.ring_mask)];
+        next = &all[*head & *word(r->completed, r->params.cq_off.ring_mask)];
+        *what = next->user_data;
+        result = next->res;
         __atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
         return result;
 }
@@ -72,9 +74,9 @@ static struct io_uring_cqe take(struct ring *r)
 int main(int argc, char **argv)
 {
         struct __kernel_timespec limit = {.tv_sec = WAIT_MS / 1000};
-        struct io_uring_cqe event;
+        uint64_t what;
         struct ring ring;
-        int fd;
+        int fd, result;
 
         if (argc == 2) {
                 puts(ring_open(&ring) ? "ok" : outcome(-1));
@@ -94,9 +96,9 @@ int main(int argc, char **argv)
                                           .fd = fd,
                                           .poll32_events = POLLIN | POLLOUT | POLLRDHUP,
                                           .user_data = POLL});
-        event = take(&ring);
-        say("%s %s", event.user_data == POLL ? "event" : "time out, event",
-            event.res < 0 ? error_name(-event.res) : event_names((unsigned)event.res));
+        result = take(&ring, &what);
+        say("%s %s", what == POLL ? "event" : "time out, event",
+            result < 0 ? error_name(-result) : event_names((unsigned)result));
         settle(fd);
         return 0;
 }

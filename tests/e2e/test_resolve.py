@@ -1,9 +1,13 @@
 """Names that the machine cannot look up, with an upstream proxy that can: the program gets an address that
 only stands for the name, and the proxy gets the name."""
 
+import errno
 import ipaddress
 import json
+import os
+import shutil
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +42,11 @@ def proxy():
     with ScriptedProxy(knows_the_name) as proxy:
         yield proxy
         assert not proxy.failures
+
+
+def place(sandbox, name):
+    build = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build")).resolve()
+    return shutil.copy(build / "clients" / name, sandbox.root / name)
 
 
 def curl(index):
@@ -93,6 +102,43 @@ def test_remote_asks_nobody_here(sandbox, index, proxy):
     done = sandbox.tapline(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", index.url + "/echo"],
                            ["--resolve", "remote"], env=runner.trust(index.ca))
     assert (done.returncode, done.stdout) == (0, "200"), done
+
+
+@pytest.mark.parametrize("options, made_up", [([], True), (["--resolve", "remote"], True), (["--resolve", "local"], False)],
+                         ids=["auto", "remote", "local"])
+def test_the_old_calls_get_the_same_addresses(sandbox, proxy, options, made_up):
+    done = sandbox.tapline([place(sandbox, "lookups"), NAME], ["--upstream", proxy.url, *options])
+    assert done.returncode == 0, done
+    if not made_up:
+        assert done.stdout.count(" none ") == 5, done
+        return
+    [[v4], [v6]], _ = look_up(sandbox, f"{NAME}=4", f"{NAME}=6", options=["--upstream", proxy.url])
+    calls = ["gethostbyname", "gethostbyname2", "gethostbyname_r", "gethostbyname2_r"]
+    assert done.stdout.splitlines() == [*(f"{call} {NAME} {v4}" for call in calls[:3]), f"too small {errno.ERANGE}",
+                                        f"{calls[3]} {NAME} {v4}", f"{calls[3]} IPv6 {NAME} {v6}"], done
+    assert [e["made_up"] for e in done.of("name.lookup", name=NAME)] == [True] * 5, done
+
+
+GETS = """
+import ctypes, socket, sys
+class Host(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("aliases", ctypes.c_void_p), ("family", ctypes.c_int), ("length", ctypes.c_int),
+                ("list", ctypes.POINTER(ctypes.POINTER(ctypes.c_ubyte)))]
+libc = ctypes.CDLL(None)
+libc.gethostbyname.restype = ctypes.POINTER(Host)
+host = libc.gethostbyname(sys.argv[1].encode()).contents
+address = socket.inet_ntop(host.family, bytes(host.list[0][:host.length]))
+with socket.create_connection((address, int(sys.argv[2]))) as s:
+    s.sendall(b"GET /echo HTTP/1.0\\r\\n\\r\\n")
+    print(s.recv(100).split()[1])
+"""
+
+
+def test_an_address_from_an_old_call_leads_to_the_name(sandbox, make_index, proxy):
+    index = make_index(certs=None)
+    done = sandbox.tapline(["/usr/bin/python3", "-c", GETS, NAME, str(index.port)], ["--upstream", proxy.url])
+    assert done.stdout == "b'200'\n", done
+    assert {e["host"] for e in done.of("upstream")} == {NAME}, done
 
 
 def test_what_is_no_host_name_gets_no_address(sandbox, proxy):
