@@ -20,10 +20,14 @@ const struct option_def option_table[] = {
         {"no-proxy", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(no_proxy), true,
          "hosts that are reached directly: names, .suffixes, addresses, CIDR blocks, each with an "
          "optional :port, or * (default: no_proxy of the environment)"},
-        {"inspect", 0, "WHEN", "auto", FOR_RUN, OPTION_STRING, AT(inspect), true,
+        {"inspect", 0, "WHEN", "auto", FOR_RUN | FOR_RELAY, OPTION_STRING, AT(inspect), true,
          "look inside TLS: never, auto (a client that refuses is passed through from then on) or "
          "always "
          "(default: never; --inspect alone: auto)"},
+        {"ca-out", 0, "FILE", NULL, FOR_RELAY, OPTION_STRING, AT(ca_out), false,
+         "with --inspect: write the certificate of the relay's authority here, for clients to "
+         "trust; "
+         "its key stays in memory (default: nowhere)"},
         {"bypass", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(bypass), false,
          "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the "
          "list is "

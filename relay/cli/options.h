@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { OPTIONS_MAX = 32 }; /* room for the table */
+enum { OPTIONS_MAX = 64 }; /* room for the table */
 
 enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4 };
 
@@ -22,6 +22,7 @@ struct options {
         char *upstream;
         char *no_proxy;
         char *inspect;
+        char *ca_out;
         char *bypass;
         char *record;
         char *config;

@@ -2,6 +2,7 @@
  * client that can use an HTTP proxy. */
 #include "net/relay.h"
 #include "cli/commands.h"
+#include "cli/inspection.h"
 #include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/run_record.h"
@@ -24,7 +25,8 @@ static void usage(void)
              "proxy.\n");
         options_help(FOR_RELAY);
         puts("\n  tapline relay --listen 127.0.0.1:8083 --upstream http://proxy.example:3128\n"
-             "  curl --proxy http://127.0.0.1:8083 https://index.example/simple/");
+             "  curl --proxy http://127.0.0.1:8083 https://index.example/simple/\n"
+             "  tapline relay --listen 127.0.0.1:8083 --inspect --ca-out ca.pem --record r.jsonl");
 }
 
 /* A socket that a dead relay left behind is in the way; one that answers is not ours to take. */
@@ -58,7 +60,7 @@ static int clear_socket(const char *path)
 }
 
 static int serve(const struct options *o, const struct way *way, struct record *record,
-                 const char *socket)
+                 const char *socket, struct inspector *inspector)
 {
         struct relay_options options = {.socket_path = socket,
                                         .listen = (const char *const *)o->listen,
@@ -68,12 +70,16 @@ static int serve(const struct options *o, const struct way *way, struct record *
                                         .bypass = way->bypass,
                                         .resolve = (enum relay_resolve)o->resolve_mode,
                                         .record = record,
+                                        .inspector = inspector,
                                         .lifetime_fd = -1,
                                         .ready_fd = -1,
                                         .drain_ms = o->drain_ms};
         struct relay *relay;
-        int result = relay_new(&relay, &options);
+        int result;
 
+        if (inspector != NULL)
+                inspector_prepare(inspector);
+        result = relay_new(&relay, &options);
         if (result < 0)
                 return result == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
         for (size_t i = 0; !o->quiet && o->listen != NULL && o->listen[i] != NULL; i++)
@@ -90,6 +96,7 @@ static int serve(const struct options *o, const struct way *way, struct record *
 static int relay_with(struct options *o, struct way *way)
 {
         char *socket = o->socket != NULL ? strdup(o->socket) : path_default_socket();
+        struct inspection inspection = {NULL};
         struct record *record = NULL;
         int result, status = EXIT_FAILURE;
         uint64_t start_ns = uv_hrtime();
@@ -102,12 +109,14 @@ static int relay_with(struct options *o, struct way *way)
         if (result < 0) {
                 fprintf(stderr, "tapline: cannot write the record %s: %s\n", o->record,
                         strerror(-result));
-        } else if (clear_socket(socket) == 0) {
+        } else if (clear_socket(socket) == 0 && inspection_start(&inspection, o, record) == 0 &&
+                   inspection_write_ca(&inspection, o) == 0) {
                 record_echo(record, o->verbose);
                 run_record_start(record, o, way, NULL, NULL);
-                status = serve(o, way, record, socket);
+                status = serve(o, way, record, socket, inspection.inspector);
                 run_record_end(record, NULL, (int64_t)((uv_hrtime() - start_ns) / 1000), true);
         }
+        inspection_free(&inspection);
         record_free(record);
         free(socket);
         return status;

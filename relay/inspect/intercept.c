@@ -97,8 +97,9 @@ static const char *body_reason(const struct intercept *ic)
         return ic->end.first == ic->client.name ? "client closed" : "origin closed";
 }
 
-/* A reset overtakes what is still in our kernel for that side. Then the end is told by a FIN without
- * close_notify behind it: an error for TLS as well, and nothing that came before is lost. */
+/* A reset overtakes what is still in our kernel for that side. Then the end is told by a FIN
+ * without close_notify behind it: an error for TLS as well, and nothing that came before is lost.
+ */
 static bool may_abort(const struct end *end)
 {
         int unsent = 0;
