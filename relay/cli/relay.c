@@ -96,7 +96,7 @@ static int serve(const struct options *o, const struct way *way, struct record *
 static int relay_with(struct options *o, struct way *way)
 {
         char *socket = o->socket != NULL ? strdup(o->socket) : path_default_socket();
-        struct inspection inspection = {NULL};
+        struct inspection inspection = {.ca = NULL};
         struct record *record = NULL;
         int result, status = EXIT_FAILURE;
         uint64_t start_ns = uv_hrtime();
