@@ -30,6 +30,7 @@ enum wire_type {
         WIRE_PASSED = 32, /* this went by without the relay: struct wire_passed */
         WIRE_NAME,        /* an address for this name? struct wire_name, name; answered by VERDICT:
                            * WIRE_STATE_OPEN with the address in peer, or WIRE_STATE_UNKNOWN */
+        WIRE_LOCK = 48,   /* a lock that somebody else holds: struct wire_lock, path NUL */
 };
 
 struct wire_head {
@@ -137,15 +138,39 @@ enum wire_file_intent {
         WIRE_INTENT_READ = 0,
         WIRE_INTENT_WRITE,
         WIRE_INTENT_LOCK,
+        WIRE_INTENT_EXECUTE,
+        WIRE_INTENT_COUNT,
 };
 
 struct wire_file {
         struct wire_head head;
         int32_t error;
-        uint32_t flags; /* open(2) flags where the call has them */
-        uint8_t intent; /* enum wire_file_intent */
-        char call[23];  /* name of the call as the program made it, NUL-terminated */
-        /* absolute path NUL, then for calls with two paths the second NUL */
+        uint32_t flags;  /* open(2) flags where the call has them */
+        uint8_t intent;  /* enum wire_file_intent */
+        char call[23];   /* name of the call as the program made it, NUL-terminated */
+        uint32_t folded; /* equal failures shortly before, of which nothing was sent */
+        uint32_t reserved;
+        /* absolute path NUL (empty: the call has none), then for calls with two paths the second
+         * NUL */
+};
+
+enum wire_lock_state {
+        WIRE_LOCK_WAITING = 1, /* the call is about to block */
+        WIRE_LOCK_REFUSED,     /* asked for without waiting */
+        WIRE_LOCK_GRANTED,     /* after waiting */
+        WIRE_LOCK_FAILED,      /* after waiting: error */
+        WIRE_LOCK_STATE_COUNT,
+};
+
+/* A lock that somebody else holds. */
+struct wire_lock {
+        struct wire_head head;
+        int32_t error;
+        uint32_t waited_ms;
+        uint64_t device, inode; /* of the file, as fstat(2) has them; 0: not known */
+        uint8_t state;          /* enum wire_lock_state */
+        char call[23];          /* as in wire_file */
+        /* absolute path NUL */
 };
 
 struct wire_tap {

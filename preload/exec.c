@@ -3,12 +3,14 @@
  * execl(3) and execv(3) kin call execve(2) inside themselves: they end in the real execve and
  * execvpe. */
 #include "exec_env.h"
+#include "files.h"
 #include "real.h"
 #include "sys.h"
 #include "uncovered.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <string.h>
 
 /* unistd.h has it since glibc 2.34. */
 int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags);
@@ -59,6 +61,15 @@ static int call_real(const struct call *c, char *const argv[], char *const env[]
         return REAL(execveat)(c->fd, c->path, argv, env, c->flags);
 }
 
+/* A name that is searched for fails once for each directory without it: only a path tells. */
+static void failed(const struct call *c)
+{
+        if (c->how == BY_DIRECTORY)
+                files_failed_exec("execveat", c->fd, c->path);
+        else if (c->how == BY_PATH || (c->how == BY_SEARCH && strchr(c->path, '/') != NULL))
+                files_failed_exec("execve", AT_FDCWD, c->path);
+}
+
 static int run(const struct call *c, char *const argv[], char *const env[])
 {
         int saved = errno, result;
@@ -76,6 +87,7 @@ static int run(const struct call *c, char *const argv[], char *const env[])
                 env = exec_env_build(&e, room);
         errno = saved;
         result = call_real(c, argv, env);
+        failed(c);
         exec_env_give(room, size);
         return result;
 }

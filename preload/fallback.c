@@ -92,6 +92,7 @@ static const char *error_name(int error)
                 {EROFS, "EROFS"},     {ENOSPC, "ENOSPC"},   {EDQUOT, "EDQUOT"},
                 {EFBIG, "EFBIG"},     {EXDEV, "EXDEV"},     {EISDIR, "EISDIR"},
                 {ETXTBSY, "ETXTBSY"}, {ENOLCK, "ENOLCK"},   {EOPNOTSUPP, "EOPNOTSUPP"},
+                {ENOENT, "ENOENT"},   {EEXIST, "EEXIST"},   {ENOSYS, "ENOSYS"},
         };
 
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -128,7 +129,7 @@ static void put_time(struct line *l, int64_t ns)
 
 static void write_record(const struct wire_file *file, const char *paths)
 {
-        static const char *const intents[] = {"read", "write", "lock"};
+        static const char *const intents[] = {"read", "write", "lock", "execute"};
         struct line l = {.len = 0};
         long fd = sys6(SYS_openat, AT_FDCWD, SYS_LONG(config.record),
                        O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600, 0, 0);
@@ -143,12 +144,14 @@ static void write_record(const struct wire_file *file, const char *paths)
         put_number(&l, (unsigned long)file->head.tid, 1);
         put(&l, ",\"call\":");
         put_string(&l, file->call);
-        put(&l, ",\"path\":");
-        put_string(&l, paths);
+        if (paths[0] != '\0') {
+                put(&l, ",\"path\":");
+                put_string(&l, paths);
+        }
         put(&l, ",\"errno\":");
         put_string(&l, error_name(file->error));
         put(&l, ",\"intent\":");
-        put_string(&l, intents[file->intent % 3]);
+        put_string(&l, intents[file->intent % WIRE_INTENT_COUNT]);
         put(&l, ",\"uid\":");
         put_number(&l, (unsigned long)sys(SYS_geteuid, 0, 0, 0), 1);
         put(&l, "}\n");
@@ -164,7 +167,7 @@ static bool is_new_cause(const char *path, int error)
         const char *end = strrchr(path, '/');
         uint32_t hash = 2166136261u ^ (uint32_t)error;
 
-        for (const char *p = path; p < end; p++)
+        for (const char *p = path; end != NULL && p < end; p++)
                 hash = (hash ^ (unsigned char)*p) * 16777619u;
         hash = hash != 0 ? hash : 1;
         for (size_t i = 0; i < 32; i++) {
@@ -201,7 +204,7 @@ static void tell_user(const struct wire_file *file, const char *paths)
 
         put(&l, "tapline: ");
         put(&l, file->call);
-        put(&l, " of ");
+        put(&l, paths[0] != '\0' ? " of " : "");
         put(&l, paths);
         put(&l, " failed: ");
         put(&l, error_name(file->error));

@@ -4,18 +4,22 @@
 #include "config.h"
 #include "control.h"
 #include "fallback.h"
+#include "files_fold.h"
+#include "files_pending.h"
 #include "sys.h"
 
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
-struct file_packet {
-        struct wire_file file;
-        char paths[2 * PATH_MAX + 2];
-};
+enum { FOLD_MOST = 8, FOLD_MS = 50 }; /* so many equal failures in this time are told one by one */
+
+/* The kernel's answer to a lock on a file system that has none (NFS, some FUSE); not in errno.h. */
+enum { ENOTSUPP_KERNEL = 524 };
 
 /* Failures that stop somebody from writing. ENOENT and EEXIST answer probes, thousands in a run
- * that works, so they are not among them; EAGAIN is a lock that somebody else holds. */
+ * that works: files_ends_write() tells which of them do. EAGAIN is a lock that somebody else holds.
+ */
 static bool matters(int error, enum wire_file_intent intent)
 {
         switch (error) {
@@ -38,7 +42,12 @@ static bool matters(int error, enum wire_file_intent intent)
         case ETXTBSY:
         case ENOLCK:
         case EOPNOTSUPP:
+        case ENOENT:
+        case EEXIST:
                 return intent != WIRE_INTENT_READ;
+        case ENOSYS:
+        case ENOTSUPP_KERNEL:
+                return intent == WIRE_INTENT_LOCK;
         default:
                 return false;
         }
@@ -94,6 +103,64 @@ static bool is_storage(const char *path)
                strncmp(path, "/sys/", 5) != 0;
 }
 
+size_t files_fd_path(int fd, char *out, size_t cap)
+{
+        size_t len = absolute(fd, NULL, out, cap);
+
+        return len > 0 && is_storage(out) ? len : 0;
+}
+
+/* lstat, relative to dir. Returns the type bits of the mode, 0 if there is nothing. */
+static mode_t type_at(int dir, const char *path)
+{
+        struct stat st;
+        long result =
+                sys6(SYS_newfstatat, dir, SYS_LONG(path), SYS_LONG(&st), AT_SYMLINK_NOFOLLOW, 0, 0);
+
+        return result == 0 ? st.st_mode & S_IFMT : 0;
+}
+
+/* "index.lock", ".package-lock" and the like: made with O_EXCL, their presence is the lock. */
+static bool is_lock_name(const char *path)
+{
+        const char *base = strrchr(path, '/');
+
+        return strstr(base != NULL ? base + 1 : path, "lock") != NULL;
+}
+
+bool files_ends_write(const struct file_call *call)
+{
+        if (call->path == NULL)
+                return false;
+        if (errno == EEXIST && (call->flags & O_EXCL) != 0)
+                return is_lock_name(call->path);
+        if (errno == EEXIST)
+                return strncmp(call->name, "mkdir", 5) == 0 &&
+                       type_at(call->dir, call->path) == S_IFREG;
+        /* Of a call with two paths: is the first there, then the second one's directory is not. */
+        return call->path2 == NULL || type_at(call->dir, call->path) != 0;
+}
+
+static void send_file(const struct file_call *call, struct file_packet *packet, size_t paths_len,
+                      int error)
+{
+        struct files_fold fold = {call->name, error, packet->paths, paths_len, FOLD_MOST, FOLD_MS};
+        struct wire_file *file = &packet->file;
+
+        memset(file, 0, sizeof *file);
+        file->error = error;
+        file->flags = (uint32_t)call->flags;
+        file->intent = (uint8_t)call->intent;
+        memcpy(file->call, call->name, strnlen(call->name, sizeof file->call - 1));
+        if (!files_fold(&fold, &file->folded))
+                return;
+        if (error == EMFILE || error == ENFILE)
+                files_pending_keep(packet, paths_len);
+        else if (control_report2(WIRE_FILE, &file->head, sizeof *file, packet->paths, paths_len) <
+                 0)
+                fallback_file(file, packet->paths);
+}
+
 void files_failed(const struct file_call *call)
 {
         struct file_packet packet;
@@ -102,20 +169,27 @@ void files_failed(const struct file_call *call)
 
         if (!config.ready || !matters(saved, call->intent))
                 return;
+        if ((saved == ENOENT || saved == EEXIST) && !files_ends_write(call))
+                goto out;
         len = absolute(call->dir, call->path, packet.paths, PATH_MAX);
         if (len > 0 && call->path2 != NULL)
                 second = absolute(call->dir2, call->path2, packet.paths + len, PATH_MAX);
-        if (len > 0 && is_storage(packet.paths)) {
-                memset(&packet.file, 0, sizeof packet.file);
-                packet.file.error = saved;
-                packet.file.flags = (uint32_t)call->flags;
-                packet.file.intent = (uint8_t)call->intent;
-                memcpy(packet.file.call, call->name,
-                       strnlen(call->name, sizeof packet.file.call - 1));
-                if (control_report2(WIRE_FILE, &packet.file.head, sizeof packet.file, packet.paths,
-                                    len + second) < 0)
-                        fallback_file(&packet.file, packet.paths);
-        }
+        if (len > 0 && is_storage(packet.paths))
+                send_file(call, &packet, len + second, saved);
+out:
+        errno = saved;
+}
+
+void files_failed_bare(const char *name)
+{
+        struct file_call call = {.name = name, .intent = WIRE_INTENT_WRITE};
+        struct file_packet packet;
+        int saved = errno;
+
+        if (!config.ready || !matters(saved, WIRE_INTENT_WRITE))
+                return;
+        packet.paths[0] = '\0';
+        send_file(&call, &packet, 1, saved);
         errno = saved;
 }
 
@@ -139,9 +213,12 @@ void files_failed_open(const char *name, int dir, const char *path, int flags)
 {
         bool writes = (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)) != 0 ||
                       (flags & O_TMPFILE) == O_TMPFILE;
+        bool makes = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
 
         /* Looking at a directory or through O_PATH is searching, not reading a file. */
         if (!writes && (flags & (O_DIRECTORY | O_PATH)) != 0)
+                return;
+        if (errno == ENOENT && !makes)
                 return;
         files_failed(&(struct file_call){.name = name,
                                          .dir = dir,
@@ -153,4 +230,18 @@ void files_failed_open(const char *name, int dir, const char *path, int flags)
 void files_failed_fd(const char *name, int fd, enum wire_file_intent intent)
 {
         files_failed(&(struct file_call){.name = name, .dir = fd, .intent = intent});
+}
+
+/* ENOENT is the answer to most of a search; EACCES also where the search may not go on. */
+void files_failed_exec(const char *name, int dir, const char *path)
+{
+        int saved = errno;
+
+        if ((saved == EACCES || saved == EPERM) && path != NULL && type_at(dir, path) != 0 &&
+            type_at(dir, path) != S_IFDIR) {
+                errno = saved;
+                files_failed(&(struct file_call){
+                        .name = name, .dir = dir, .path = path, .intent = WIRE_INTENT_EXECUTE});
+        }
+        errno = saved;
 }

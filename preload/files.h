@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* A call as the program made it. Paths are borrowed; NULL path: the descriptor `dir` itself. */
 struct file_call {
@@ -31,5 +32,25 @@ __attribute__((cold, noinline)) void files_failed_open(const char *name, int dir
                                                        int flags);
 __attribute__((cold, noinline)) void files_failed_fd(const char *name, int fd,
                                                      enum wire_file_intent intent);
+/* A call that has no path, or whose descriptor is gone. */
+__attribute__((cold, noinline)) void files_failed_bare(const char *name);
+
+/* Write the path behind fd to out, with its NUL. Returns the length, or 0 if it is no file that
+ * programs keep things in. */
+size_t files_fd_path(int fd, char *out, size_t cap);
+
+/* A program at path, relative to dir, could not be executed: reported if the file itself is there,
+ * since a search through PATH fails many times over. Writes to the stack only. */
+__attribute__((cold, noinline)) void files_failed_exec(const char *name, int dir, const char *path);
+
+/* A lock on fd that somebody else holds: state says how far the program has got. waited_ms counts
+ * for all but the first two. Keeps errno. */
+__attribute__((cold, noinline)) void files_lock(const char *name, int fd,
+                                                enum wire_lock_state state, int64_t waited_ms);
+
+/* True if errno says that a write was ended by what is or is not at path, rather than that a
+ * probe was answered: the directory of a new file is missing, a file stands where a directory is to
+ * be made, a lock file of somebody else's is there. path2 may be NULL. */
+__attribute__((cold, noinline)) bool files_ends_write(const struct file_call *call);
 
 #endif

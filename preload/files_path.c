@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* ENOENT: nothing to remove, or a parent that will be made next ("mkdir -p" tries the last first).
+ */
 static int done(int result, const char *name, int dir, const char *path)
 {
-        if (__builtin_expect(result < 0, 0))
+        if (__builtin_expect(result < 0, 0) && errno != ENOENT)
                 files_failed_path(name, dir, path);
         return result;
 }
@@ -66,14 +68,21 @@ EXPORT int linkat(int from_dir, const char *from, int to_dir, const char *to, in
 }
 
 /* The target of a symbolic link is only text: the failing path is the link's. */
+static int made_link(int result, const char *name, int dir, const char *path)
+{
+        if (__builtin_expect(result < 0, 0))
+                files_failed_path(name, dir, path);
+        return result;
+}
+
 EXPORT int symlink(const char *target, const char *path)
 {
-        return done(REAL(symlink)(target, path), "symlink", AT_FDCWD, path);
+        return made_link(REAL(symlink)(target, path), "symlink", AT_FDCWD, path);
 }
 
 EXPORT int symlinkat(const char *target, int dir, const char *path)
 {
-        return done(REAL(symlinkat)(target, dir, path), "symlinkat", dir, path);
+        return made_link(REAL(symlinkat)(target, dir, path), "symlinkat", dir, path);
 }
 
 EXPORT int unlink(const char *path)
@@ -91,56 +100,50 @@ EXPORT int remove(const char *path)
         return done(REAL(remove)(path), "remove", AT_FDCWD, path);
 }
 
+EXPORT int mkfifo(const char *path, mode_t mode)
+{
+        return done(REAL(mkfifo)(path, mode), "mkfifo", AT_FDCWD, path);
+}
+
+EXPORT int mkfifoat(int dir, const char *path, mode_t mode)
+{
+        return done(REAL(mkfifoat)(dir, path, mode), "mkfifoat", dir, path);
+}
+
+EXPORT int mknod(const char *path, mode_t mode, dev_t device)
+{
+        return done(REAL(mknod)(path, mode, device), "mknod", AT_FDCWD, path);
+}
+
+EXPORT int mknodat(int dir, const char *path, mode_t mode, dev_t device)
+{
+        return done(REAL(mknodat)(dir, path, mode, device), "mknodat", dir, path);
+}
+
 /* A question, but its answer stops a program as surely as a failed write does. */
+static int asked(int result, const char *name, int dir, const char *path, int mode)
+{
+        if (__builtin_expect(result < 0, 0) && (mode & W_OK) != 0 && errno != ENOENT)
+                files_failed_path(name, dir, path);
+        return result;
+}
+
 EXPORT int access(const char *path, int mode)
 {
-        int result = REAL(access)(path, mode);
-
-        if (__builtin_expect(result < 0, 0) && (mode & W_OK) != 0)
-                files_failed_path("access", AT_FDCWD, path);
-        return result;
+        return asked(REAL(access)(path, mode), "access", AT_FDCWD, path, mode);
 }
 
 EXPORT int faccessat(int dir, const char *path, int mode, int flags)
 {
-        int result = REAL(faccessat)(dir, path, mode, flags);
-
-        if (__builtin_expect(result < 0, 0) && (mode & W_OK) != 0)
-                files_failed_path("faccessat", dir, path);
-        return result;
+        return asked(REAL(faccessat)(dir, path, mode, flags), "faccessat", dir, path, mode);
 }
 
-EXPORT int chmod(const char *path, mode_t mode)
+EXPORT int eaccess(const char *path, int mode)
 {
-        return done(REAL(chmod)(path, mode), "chmod", AT_FDCWD, path);
+        return asked(REAL(eaccess)(path, mode), "eaccess", AT_FDCWD, path, mode);
 }
 
-EXPORT int fchmod(int fd, mode_t mode)
+EXPORT int euidaccess(const char *path, int mode)
 {
-        return done(REAL(fchmod)(fd, mode), "fchmod", fd, NULL);
-}
-
-EXPORT int fchmodat(int dir, const char *path, mode_t mode, int flags)
-{
-        return done(REAL(fchmodat)(dir, path, mode, flags), "fchmodat", dir, path);
-}
-
-EXPORT int utimensat(int dir, const char *path, const struct timespec times[2], int flags)
-{
-        return done(REAL(utimensat)(dir, path, times, flags), "utimensat", dir, path);
-}
-
-EXPORT int futimens(int fd, const struct timespec times[2])
-{
-        return done(REAL(futimens)(fd, times), "futimens", fd, NULL);
-}
-
-EXPORT int truncate(const char *path, off_t len)
-{
-        return done(REAL(truncate)(path, len), "truncate", AT_FDCWD, path);
-}
-
-EXPORT int truncate64(const char *path, off64_t len)
-{
-        return done(REAL(truncate64)(path, len), "truncate", AT_FDCWD, path);
+        return asked(REAL(euidaccess)(path, mode), "euidaccess", AT_FDCWD, path, mode);
 }

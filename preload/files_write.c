@@ -2,6 +2,7 @@
  * descriptor's path is looked up after the failure; pipes have none and are skipped, and sockets
  * fail as those of send.c do. */
 #include "files.h"
+#include "files_pending.h"
 #include "real.h"
 #include "redirect.h"
 
@@ -49,6 +50,16 @@ EXPORT ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t a
         return wrote(REAL(pwritev64)(fd, parts, count, at), "pwritev", fd);
 }
 
+EXPORT ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t at, int flags)
+{
+        return wrote(REAL(pwritev2)(fd, parts, count, at, flags), "pwritev2", fd);
+}
+
+EXPORT ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t at, int flags)
+{
+        return wrote(REAL(pwritev64v2)(fd, parts, count, at, flags), "pwritev2", fd);
+}
+
 EXPORT int ftruncate(int fd, off_t len)
 {
         return (int)wrote(REAL(ftruncate)(fd, len), "ftruncate", fd);
@@ -57,6 +68,53 @@ EXPORT int ftruncate(int fd, off_t len)
 EXPORT int ftruncate64(int fd, off64_t len)
 {
         return (int)wrote(REAL(ftruncate64)(fd, len), "ftruncate", fd);
+}
+
+/* What was written earlier and could not be kept: quotas and network file systems tell it here. */
+EXPORT int fsync(int fd)
+{
+        return (int)wrote(REAL(fsync)(fd), "fsync", fd);
+}
+
+EXPORT int fdatasync(int fd)
+{
+        return (int)wrote(REAL(fdatasync)(fd), "fdatasync", fd);
+}
+
+EXPORT int syncfs(int fd)
+{
+        return (int)wrote(REAL(syncfs)(fd), "syncfs", fd);
+}
+
+/* The same; but afterwards the descriptor leads nowhere, and to ask before would cost every call.
+ */
+EXPORT int close(int fd)
+{
+        int result = REAL(close)(fd);
+
+        if (__builtin_expect(result == 0, 1))
+                files_pending_try();
+        else if (errno != EBADF && errno != EINTR)
+                files_failed_bare("close");
+        return result;
+}
+
+/* EOPNOTSUPP: to be done by hand. */
+static int preallocated(int result, int fd)
+{
+        if (__builtin_expect(result < 0, 0) && errno != EOPNOTSUPP)
+                files_failed_fd("fallocate", fd, WIRE_INTENT_WRITE);
+        return result;
+}
+
+EXPORT int fallocate(int fd, int mode, off_t at, off_t len)
+{
+        return preallocated(REAL(fallocate)(fd, mode, at, len), fd);
+}
+
+EXPORT int fallocate64(int fd, int mode, off64_t at, off64_t len)
+{
+        return preallocated(REAL(fallocate64)(fd, mode, at, len), fd);
 }
 
 /* These two return the error instead of setting errno. */

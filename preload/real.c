@@ -35,8 +35,8 @@ void *real_resolve(enum real_id id)
 
 void real_resolve_exec(void)
 {
-        static const enum real_id ids[] = {REAL_execve, REAL_execvpe, REAL_fexecve, REAL_prctl,
-                                           REAL_syscall};
+        static const enum real_id ids[] = {REAL_execve,  REAL_execvpe, REAL_fexecve, REAL_prctl,
+                                           REAL_syscall, REAL_close,   REAL_dup};
 
         for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
                 real_resolve(ids[i]);

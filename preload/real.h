@@ -24,6 +24,12 @@
         X(fcntl64) X(write) X(pwrite) X(pwrite64) X(writev) X(pwritev) X(pwritev64) \
         X(ftruncate) X(ftruncate64) X(posix_fallocate) X(posix_fallocate64) \
         X(copy_file_range) X(sendfile) X(sendfile64) X(execve) X(execvpe) X(execveat) \
+        X(mkfifo) X(mkfifoat) X(mknod) X(mknodat) X(eaccess) X(euidaccess) X(chown) \
+        X(lchown) X(fchown) X(fchownat) X(utime) X(utimes) X(lutimes) X(futimes) \
+        X(futimesat) X(pwritev2) X(pwritev64v2) X(fsync) X(fdatasync) X(syncfs) X(close) \
+        X(fallocate) X(fallocate64) X(fwrite) X(fwrite_unlocked) X(fflush) X(fclose) \
+        X(socket) X(socketpair) X(accept) X(accept4) X(pipe) X(pipe2) X(dup) \
+        X(epoll_create1) X(opendir) \
         X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen) X(prctl) X(syscall)
 /* clang-format on */
 

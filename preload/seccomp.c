@@ -6,6 +6,7 @@
  * program (that of a container) changes nothing. */
 #include "bpf.h"
 #include "config.h"
+#include "files_syscall.h"
 #include "real.h"
 #include "sys.h"
 #include "uncovered.h"
@@ -177,7 +178,8 @@ __attribute__((cold, used)) long seccomp_set_filter(long op, long flags, long fi
         return result;
 }
 
-/* syscall(2) itself: everything but SYS_seccomp goes to the real one by a jump. It must find the
+/* syscall(2) itself: everything but SYS_seccomp and the file calls of files_syscall.c goes to the
+ * real one by a jump. It must find the
  * caller's stack as it is (some of its calls return on another), and on x86-64 the last argument is
  * read from there, by a compiler's version of this also written back: from callers that gave fewer,
  * that is a variable of theirs. */
@@ -197,13 +199,20 @@ __asm__(".text\n"
         "syscall:\n"
         "        .cfi_startproc\n"
         "        endbr64\n"
-        "        cmpq $317, %rdi\n" /* SYS_seccomp */
-        "        je 1f\n"
-        "        movq seccomp_real(%rip), %rax\n"
+        "        cmpq $511, %rdi\n" /* FILES_SYSCALL_MAX */
+        "        ja 3f\n"
+        "        leaq files_syscalls(%rip), %rax\n"
+        "        cmpb $0, (%rax,%rdi)\n"
+        "        jne 4f\n"
+        "3:      movq seccomp_real(%rip), %rax\n"
         "        testq %rax, %rax\n"
         "        je 2f\n"
         "        jmp *%rax\n"
-        "1:      movq %rsi, %rdi\n"
+        "4:      cmpq $326, %rdi\n" /* SYS_copy_file_range: has a sixth argument */
+        "        je files_syscall_copy\n"
+        "        cmpq $317, %rdi\n" /* SYS_seccomp */
+        "        jne files_syscall\n"
+        "        movq %rsi, %rdi\n"
         "        movq %rdx, %rsi\n"
         "        movq %rcx, %rdx\n"
         "        jmp seccomp_set_filter\n"
@@ -239,7 +248,8 @@ __asm__(".text\n"
         "        jmp *%rax\n"
         "        .cfi_endproc\n"
         ".size syscall, .-syscall\n");
-_Static_assert(SYS_seccomp == 317, "the number in the assembler above");
+_Static_assert(SYS_seccomp == 317 && SYS_copy_file_range == 326 && FILES_SYSCALL_MAX == 511,
+               "the numbers in the assembler above");
 
 #else
 
@@ -252,6 +262,10 @@ EXPORT long hook_syscall(long nr, long a, long b, long c, long d, long e, long f
 {
         if (__builtin_expect(nr == SYS_seccomp, 0))
                 return seccomp_set_filter(a, b, c);
+        if (nr == SYS_copy_file_range)
+                return files_syscall_copy(nr, a, b, c, d, e, f);
+        if (nr >= 0 && nr <= FILES_SYSCALL_MAX && files_syscalls[nr] != 0)
+                return files_syscall(nr, a, b, c, d, e);
         return ((syscall_function *)real_get(REAL_syscall))(nr, a, b, c, d, e, f);
 }
 

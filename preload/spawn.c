@@ -2,12 +2,14 @@
  * A program that will not be covered is reported once it runs. Programs built before glibc 2.15
  * asked for a version of these that handed files without #! to the shell; they get today's. */
 #include "exec_env.h"
+#include "files.h"
 #include "real.h"
 #include "sys.h"
 #include "uncovered.h"
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <string.h>
 
 typedef int spawn_function(pid_t *restrict pid, const char *restrict path,
                            const posix_spawn_file_actions_t *restrict actions,
@@ -24,6 +26,16 @@ struct call {
         char *const *argv;
 };
 
+/* They return the error instead of setting errno. */
+static void failed(int error, const char *path)
+{
+        int saved = errno;
+
+        errno = error;
+        files_failed_exec("posix_spawn", AT_FDCWD, path);
+        errno = saved;
+}
+
 static int run(const struct call *c, const struct program *target, char *const env[])
 {
         struct exec_env e;
@@ -38,6 +50,8 @@ static int run(const struct call *c, const struct program *target, char *const e
         result = c->function(c->pid, c->path, c->actions, c->attributes, c->argv, env);
         if (result == 0)
                 uncovered_report(target, c->path, c->argv);
+        else if (strchr(c->path, '/') != NULL)
+                failed(result, c->path);
         exec_env_give(room, size);
         return result;
 }

@@ -35,6 +35,9 @@ const struct option_def option_table[] = {
         {"resolve", 0, "WHO", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(resolve), true,
          "who looks names up: local, the programs; auto, the upstream proxy those that they "
          "cannot; remote, the upstream proxy (without one: the relay) all (default: auto)"},
+        {"via", 0, "NAME|off", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(via), true,
+         "the relay's name in the Via field of http:// messages that it forwards; off adds none "
+         "(default: tapline- and eight digits, new for each relay)"},
         {"only", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(only), true,
          "watch only these programs: names separated by commas, * and ? stand for other "
          "characters; their "
@@ -213,6 +216,11 @@ static int read_command_line(struct options *o, unsigned command, int argc, char
         return 0;
 }
 
+const char *options_via(const struct options *o)
+{
+        return o->via != NULL && strcmp(o->via, "off") == 0 ? "" : o->via;
+}
+
 /* TAPLINE_NO_PROXY for no-proxy. */
 static void variable_name(const struct option_def *def, char *out, size_t cap)
 {
@@ -276,6 +284,24 @@ static int check_words(struct options *o)
                        : 0;
 }
 
+/* A pseudonym is a token (RFC 9110 section 7.6.3): what else would end up in other people's fields?
+ */
+static int check_via(const struct options *o)
+{
+        const char *value = o->via != NULL ? o->via : "off";
+
+        for (const char *p = value; *p != '\0'; p++)
+                if (!isalnum((unsigned char)*p) && strchr("-._", *p) == NULL)
+                        value = "";
+        if (value[0] != '\0' && strlen(value) <= 64)
+                return 0;
+        fprintf(stderr,
+                "tapline: %s: '%s' is not off or a name of letters, digits, - . and _, 64 at "
+                "most\n",
+                options_from(o, "via"), o->via);
+        return -1;
+}
+
 static int check_drain(struct options *o)
 {
         char *end;
@@ -300,7 +326,7 @@ int options_read(struct options *o, unsigned command, int argc, char **argv, int
                 return 0;
         if (read_environment(o, command) < 0 || tapline_config_read(o, command) < 0)
                 return -1;
-        return check_words(o) < 0 || check_drain(o) < 0 ? -1 : 0;
+        return check_words(o) < 0 || check_drain(o) < 0 || check_via(o) < 0 ? -1 : 0;
 }
 
 void options_free(struct options *o)

@@ -34,6 +34,7 @@ struct options {
         char *resolve;
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
+        char *via;           /* name, "off", or NULL */
         bool quiet, verbose, help;
         enum inspect_mode inspect_mode; /* from inspect, checked */
         enum resolve_mode resolve_mode; /* from resolve, checked */
@@ -49,6 +50,9 @@ void options_free(struct options *o);
 
 /* Where an option was said: "--drain", "TAPLINE_DRAIN" or "FILE:LINE: drain". Borrowed. */
 const char *options_from(const struct options *o, const char *name);
+
+/* What --via comes to: a name, "" for off, NULL for one of the relay's own. Borrowed. */
+const char *options_via(const struct options *o);
 
 /* Print the table's lines for a command. */
 void options_help(unsigned command);

@@ -67,6 +67,7 @@ static int serve(const struct options *o, const struct way *way, struct record *
                                         .https_upstream = way->https,
                                         .http_upstream = way->http,
                                         .no_proxy = way->no_proxy,
+                                        .via = options_via(o),
                                         .bypass = way->bypass,
                                         .resolve = (enum relay_resolve)o->resolve_mode,
                                         .record = record,

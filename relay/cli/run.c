@@ -146,6 +146,7 @@ static int start_relay(struct run *r)
                                         .https_upstream = r->way.https,
                                         .http_upstream = r->way.http,
                                         .no_proxy = r->way.no_proxy,
+                                        .via = options_via(&r->options),
                                         .bypass = r->way.bypass,
                                         .resolve = (enum relay_resolve)r->options.resolve_mode,
                                         .record = r->record,

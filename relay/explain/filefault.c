@@ -24,6 +24,8 @@ static const char *const data_calls[] = {
 static const char *const making_calls[] = {"mkdir",      "mkdirat",    "access", "faccessat",
                                            "faccessat2", "euidaccess", "eaccess"};
 
+static const char *const giving_calls[] = {"chown", "lchown", "fchown", "fchownat"};
+
 /* Filesystems that have no fixed number of inodes and report none free. */
 static const char *const no_inode_count[] = {"btrfs", "vfat", "msdos", "exfat", "fuse", "9p"};
 
@@ -113,6 +115,9 @@ static enum finding_code code_of(const json_t *event, const struct place *place,
 {
         bool read = event_field_is(event, "intent", "read");
 
+        /* To give files away is for root alone, to run them a matter of their own. */
+        if (IN_LIST(event, "call", giving_calls) || event_field_is(event, "intent", "execute"))
+                return FINDING_CODE_COUNT;
         if (is_space(event))
                 return space_code(event);
         if (place->root_len == 0)

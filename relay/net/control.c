@@ -227,6 +227,7 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
         case WIRE_HELLO:
         case WIRE_LOOKUP:
         case WIRE_FILE:
+        case WIRE_LOCK:
         case WIRE_TAP:
         case WIRE_UNCOVERED:
                 message_report(c->relay, c->pid, packet, len);

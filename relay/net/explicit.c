@@ -1,5 +1,7 @@
 /* Explicit clients; see explicit.h. */
 #include "net/explicit.h"
+#include "net/forward.h"
+#include "net/forward_head.h"
 #include "net/front.h"
 #include "net/head.h"
 #include "net/reply.h"
@@ -10,8 +12,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+enum { HEAD_MS = 30000 }; /* a request's head, once it has begun */
+
 /* Choose the way and start dialling. */
-static void go(struct flow *flow, const struct authority *to, bool plain, const struct head *head)
+void explicit_go(struct flow *flow, const struct authority *to, bool plain, const struct head *head)
 {
         const struct head_field *auth = head_find(head, "Proxy-Authorization");
         char *value = auth != NULL ? strndup(auth->value.at, auth->value.len) : NULL;
@@ -31,6 +35,7 @@ static void do_connect(struct flow *flow, const struct head *head)
         int stated = head_content_length(head, &length);
 
         flow->kind = FLOW_CONNECT;
+        flow->may_keep = forward_client_persists(head) && flow->head_len == head->len;
         if (!authority_parse(head->target, 0, &to))
                 reply_refuse(flow, 400, "tapline: CONNECT needs HOST:PORT, and %.*s is not that.",
                              (int)(head->target.len < 200 ? head->target.len : 200),
@@ -41,172 +46,30 @@ static void do_connect(struct flow *flow, const struct head *head)
         else if (side_queue(&flow->server, flow->head + head->len, flow->head_len - head->len) < 0)
                 reply_refuse(flow, 502, "tapline: out of memory.");
         else
-                go(flow, &to, false, head);
+                explicit_go(flow, &to, false, head);
 }
 
-/* Fields that end at this hop (RFC 9110 section 7.6.1). */
-static bool is_hop_by_hop(const struct head *head, struct text name)
+static bool has_scheme(struct text target, const char *scheme)
 {
-        static const char *const names[] = {
-                "Connection",         "Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
-                "Proxy-Authenticate", "TE",         "Upgrade",          "Host"};
-        static const char *const kept[] = {"Content-Length", "Transfer-Encoding", "Trailer"};
-        char word[64];
+        size_t len = strlen(scheme);
 
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-                if (text_is_nocase(name, names[i]))
-                        return true;
-        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-                if (text_is_nocase(name, kept[i]))
-                        return false;
-        if (name.len >= sizeof word)
-                return false;
-        memcpy(word, name.at, name.len);
-        word[name.len] = '\0';
-        for (size_t i = 0; i < head->field_count; i++)
-                if (text_is_nocase(head->fields[i].name, "Connection") &&
-                    text_has_token(head->fields[i].value, word))
-                        return true;
-        return false;
-}
-
-/* A change of protocol (RFC 9110 section 7.8): what follows the head is a tunnel then. */
-static bool is_upgrade(const struct head *head)
-{
-        const struct head_field *connection = head_find(head, "Connection");
-
-        return head->minor >= 1 && connection != NULL &&
-               text_has_token(connection->value, "upgrade") && head_find(head, "Upgrade") != NULL;
-}
-
-/* The request as the next hop gets it: origin-form and our Host for an origin, absolute-form for a
- * proxy; one request per connection, so "Connection: close". */
-static void print_request(FILE *out, const struct head *head, struct text authority,
-                          struct text path, const struct upstream *via)
-{
-        bool no_path = path.len == 0;
-
-        if (via != NULL)
-                fprintf(out, "%.*s %.*s HTTP/1.1\r\n", (int)head->method.len, head->method.at,
-                        (int)head->target.len, head->target.at);
-        else
-                fprintf(out, "%.*s %s%.*s HTTP/1.1\r\n", (int)head->method.len, head->method.at,
-                        no_path || path.at[0] != '/' ? "/" : "", (int)path.len, path.at);
-        fprintf(out, "Host: %.*s\r\n", (int)authority.len, authority.at);
-        for (size_t i = 0; i < head->field_count; i++) {
-                const struct head_field *f = &head->fields[i];
-
-                if (!is_hop_by_hop(head, f->name))
-                        fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at,
-                                (int)f->value.len, f->value.at);
-        }
-        if (is_upgrade(head))
-                fprintf(out, "Via: 1.1 tapline\r\nConnection: Upgrade\r\nUpgrade: %.*s\r\n",
-                        (int)head_find(head, "Upgrade")->value.len,
-                        head_find(head, "Upgrade")->value.at);
-        else
-                fputs("Via: 1.1 tapline\r\nConnection: close\r\n", out);
-}
-
-/* How much of what follows the head belongs to this request (RFC 9112 section 6.3). Returns 0, or a
- * sentence that says why the framing cannot be trusted. */
-static const char *frame_body(struct flow *flow, const struct head *head)
-{
-        const struct head_field *coding = head_find(head, "Transfer-Encoding");
-        uint64_t length = 0;
-        int stated = head_content_length(head, &length);
-
-        if (stated == -EINVAL)
-                return "Content-Length is malformed or contradicts itself";
-        if (coding != NULL && (stated == 0 || head->minor == 0))
-                return "Transfer-Encoding with Content-Length, or in an HTTP/1.0 request";
-        if (coding != NULL && !text_is_nocase(coding->value, "chunked"))
-                return "Transfer-Encoding other than chunked";
-        flow->body_left = coding != NULL || is_upgrade(head) ? UINT64_MAX : length;
-        return NULL;
-}
-
-static char *proxy_authorization(const struct upstream *via, const struct head *head)
-{
-        const struct head_field *own = head_find(head, "Proxy-Authorization");
-
-        if (via == NULL)
-                return NULL;
-        if (via->credentials != NULL)
-                return upstream_basic(via->credentials);
-        return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
-}
-
-static int queue_forward(struct flow *flow, const struct head *head, struct text authority,
-                         struct text path, const struct upstream *via)
-{
-        char *text = NULL, *auth = proxy_authorization(via, head);
-        size_t len = 0, rest = flow->head_len - head->len;
-        FILE *out = open_memstream(&text, &len);
-        int result = -ENOMEM;
-
-        if (out == NULL)
-                return result;
-        print_request(out, head, authority, path, via);
-        if (auth != NULL)
-                fprintf(out, "Proxy-Authorization: %s\r\n", auth);
-        fputs("\r\n", out);
-        rest = rest < flow->body_left ? rest : (size_t)flow->body_left;
-        fwrite(flow->head + head->len, 1, rest, out);
-        fclose(out);
-        if (flow->body_left != UINT64_MAX)
-                flow->body_left -= rest;
-        if (text != NULL)
-                result = side_queue(&flow->server, text, len);
-        free(text);
-        free(auth);
-        return result;
-}
-
-static void do_forward(struct flow *flow, const struct head *head)
-{
-        const char *rest = head->target.at + 7, *end = head->target.at + head->target.len, *problem;
-        size_t len = 0;
-        struct text authority, path;
-        struct authority to;
-        const struct upstream *via;
-
-        flow->kind = FLOW_HTTP;
-        while (rest + len < end && strchr("/?#", rest[len]) == NULL)
-                len++;
-        authority = (struct text){rest, len};
-        path = (struct text){rest + len, (size_t)(end - rest) - len};
-        problem = frame_body(flow, head);
-        if (problem != NULL) {
-                reply_refuse(flow, 400, "tapline: the request was refused: %s.", problem);
-                return;
-        }
-        if (!authority_parse(authority, 80, &to)) {
-                reply_refuse(flow, 400, "tapline: the URL has no valid host and port.");
-                return;
-        }
-        via = host_list_match(flow->relay->options->no_proxy, to.host, NULL, to.port)
-                      ? NULL
-                      : flow->relay->options->http_upstream;
-        if (queue_forward(flow, head, authority, path, via) < 0)
-                reply_refuse(flow, 502, "tapline: out of memory.");
-        else
-                go(flow, &to, true, head);
+        return target.len > len && strncasecmp(target.at, scheme, len) == 0;
 }
 
 static void dispatch(struct flow *flow, const struct head *head)
 {
         flow_limit(flow, 0);
-        flow->client.received = flow->head_len - (text_is(head->method, "CONNECT") ? head->len : 0);
-        if (head_count(head, "Host") > 1) {
+        if (head_count(head, "Host") > 1)
                 reply_refuse(flow, 400, "tapline: the request has more than one Host field.");
-                return;
-        }
-        if (text_is(head->method, "CONNECT"))
+        else if (text_is(head->method, "CONNECT") && flow->server.fd >= 0)
+                forward_next_flow(flow, &(struct flow_end){"client", "eof", "closed", 0});
+        else if (text_is(head->method, "CONNECT"))
                 do_connect(flow, head);
-        else if (head->target.len > 7 && strncasecmp(head->target.at, "http://", 7) == 0)
-                do_forward(flow, head);
-        else if (head->target.len > 8 && strncasecmp(head->target.at, "https://", 8) == 0)
+        else if (has_scheme(head->target, "http://"))
+                forward_request(flow, head);
+        else if (text_is(head->method, "OPTIONS") && text_is(head->target, "*"))
+                reply_last_hop(flow, head); /* about this relay, not about an origin */
+        else if (has_scheme(head->target, "https://"))
                 reply_refuse(flow, 400, "tapline: use CONNECT for https:// URLs.");
         else if (memchr(head->target.at, ':', head->target.len) != NULL &&
                  head->target.at[0] != '/')
@@ -214,6 +77,18 @@ static void dispatch(struct flow *flow, const struct head *head)
         else
                 reply_refuse(flow, 400,
                              "tapline: this is a proxy: ask with a full URL or with CONNECT.");
+}
+
+/* Not HTTP/1: its elders and successors get to know what is spoken here. */
+static void refuse_other(struct flow *flow)
+{
+        static const char preface[] = "PRI * HTTP/2.0\r\n";
+
+        if (flow->head_len >= sizeof preface - 1 &&
+            memcmp(flow->head, preface, sizeof preface - 1) == 0)
+                reply_refuse(flow, 505, "tapline: HTTP/2 is not spoken here, only HTTP/1.");
+        else
+                reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
 }
 
 static void parse_head(struct flow *flow)
@@ -227,7 +102,7 @@ static void parse_head(struct flow *flow)
                 dispatch(flow, &head);
                 return;
         case HEAD_BAD:
-                reply_refuse(flow, 400, "tapline: this is not an HTTP/1 request.");
+                refuse_other(flow);
                 return;
         case HEAD_LONG_LINE:
                 reply_refuse(flow, 414, "tapline: the request line is longer than %d bytes.",
@@ -249,7 +124,8 @@ static bool head_room(struct flow *flow)
 
         if (flow->head_len < flow->head_cap)
                 return true;
-        more = cap <= 2 * HEAD_MAX ? realloc(flow->head, cap) : NULL;
+        cap = cap < 2 * HEAD_MAX ? cap : 2 * HEAD_MAX;
+        more = cap > flow->head_cap ? realloc(flow->head, cap) : NULL;
         if (more == NULL)
                 return false;
         flow->head = more;
@@ -257,8 +133,36 @@ static bool head_room(struct flow *flow)
         return true;
 }
 
+/* Between two requests: the end of the last answer may still have to go out, the upstream may go,
+ * and the next request may be there already. Returns false if there is nothing to read for. */
+static bool resume(struct flow *flow)
+{
+        side_flush(&flow->client);
+        if (flow->server.fd >= 0)
+                forward_idle(flow);
+        if (flow->state == FLOW_HEAD && flow->unread) {
+                flow->unread = false;
+                flow_limit(flow, HEAD_MS);
+                parse_head(flow);
+        }
+        return flow->state == FLOW_HEAD;
+}
+
+/* A client that has ended before its first request, or within one. */
+static void client_ended(struct flow *flow, int error)
+{
+        bool idle = flow->kept && flow->head_len == 0;
+
+        flow_close(flow,
+                   &(struct flow_end){"client", error != 0 ? "reset" : "eof",
+                                      idle ? "closed" : "closed before its request was complete",
+                                      error});
+}
+
 void explicit_drive(struct flow *flow)
 {
+        if (flow->kept && !resume(flow))
+                return;
         while (flow->state == FLOW_HEAD) {
                 ssize_t n;
 
@@ -271,12 +175,11 @@ void explicit_drive(struct flow *flow)
                 if (n < 0 && errno == EAGAIN)
                         return;
                 if (n <= 0) {
-                        flow_close(flow,
-                                   &(struct flow_end){"client", n < 0 ? "reset" : "eof",
-                                                      "closed before its request was complete",
-                                                      n < 0 ? errno : 0});
+                        client_ended(flow, n < 0 ? errno : 0);
                         return;
                 }
+                if (flow->kept && flow->head_len == 0)
+                        flow_limit(flow, HEAD_MS);
                 flow->head_len += (size_t)n;
                 parse_head(flow);
         }

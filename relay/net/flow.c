@@ -2,6 +2,7 @@
 #include "net/flow.h"
 #include "net/control.h"
 #include "net/flow_event.h"
+#include "net/forward.h"
 #include "net/front.h"
 #include "net/held.h"
 #include "net/names.h"
@@ -21,7 +22,8 @@
 #include <utlist.h>
 
 enum {
-        JOIN_MS = 10000, /* a program that was told to join does so at once, or has died */
+        JOIN_MS = 10000,  /* a program that was told to join does so at once, or has died */
+        KEEP_MS = 120000, /* a client between two requests; most clients give up sooner */
 };
 
 struct port_key flow_key(const struct wire_addr *client)
@@ -36,7 +38,8 @@ static void run_again(struct deferred *d)
 {
         struct flow *flow = (struct flow *)((char *)d - offsetof(struct flow, again));
 
-        if (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT || flow->state == FLOW_HEAD)
+        if (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT ||
+            flow->state == FLOW_FORWARD || flow->state == FLOW_HEAD)
                 tunnel_drive(flow, 0);
 }
 
@@ -68,7 +71,6 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
         flow->state = state;
         flow->started_us = loop_now_us(relay->loop);
         flow->again.run = run_again;
-        flow->body_left = UINT64_MAX;
         side_init(&flow->client, flow);
         side_init(&flow->server, flow);
         DL_APPEND(relay->flows, flow);
@@ -138,6 +140,8 @@ static void limit_reached(uv_timer_t *timer)
                 front_timeout(flow);
         else if (flow->state == FLOW_INTERCEPT)
                 tunnel_timeout(flow);
+        else if (flow->state == FLOW_FORWARD)
+                forward_timeout(flow);
         else if (flow->held && flow->client.fd < 0)
                 held_check(flow);
         else
@@ -241,7 +245,10 @@ void flow_start(struct flow *flow)
         flow_limit(flow, 0);
         if (flow->server.watch.fd < 0)
                 side_watch(&flow->server);
-        tunnel_drive(flow, 0);
+        if (flow->forward != NULL)
+                forward_start(flow);
+        else
+                tunnel_drive(flow, 0);
 }
 
 static void redirected_dialled(struct flow *flow)
@@ -338,6 +345,56 @@ void flow_answer(struct flow *flow, const char *text, size_t len, const struct f
         flow_close(flow, end);
 }
 
+void flow_keep(struct flow *flow)
+{
+        flow->state = FLOW_HEAD;
+        flow->kept = true;
+        flow->unread = flow->head_len > 0;
+        if (flow->head_len == 0) {
+                free(flow->head); /* there may be thousands that wait */
+                flow->head = NULL;
+                flow->head_cap = 0;
+        }
+        flow_limit(flow, KEEP_MS);
+        loop_defer(flow->relay->loop, &flow->again);
+}
+
+static void take_out(struct side *to, struct side *from)
+{
+        to->out = from->out;
+        to->out_len = from->out_len;
+        to->out_sent = from->out_sent;
+        from->out = NULL;
+        from->out_len = from->out_sent = 0;
+}
+
+struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
+{
+        struct flow *flow = flow_new(old->relay, FLOW_HTTP, FLOW_HEAD);
+        int fd = old->client.fd;
+
+        if (flow == NULL)
+                return NULL;
+        flow->public_listener = old->public_listener;
+        flow->pid = old->pid;
+        flow->tid = old->tid;
+        flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;
+        flow->head = old->head;
+        flow->head_len = old->head_len;
+        flow->head_cap = old->head_cap;
+        old->head = NULL;
+        take_out(&flow->client, &old->client);
+        loop_remove(old->relay->loop, &old->client.watch);
+        old->client.fd = -1;
+        flow->key = old->key;
+        if (old->keyed)
+                flow_set_key(flow, old->key);
+        flow_close(old, end);
+        flow_attach_client(flow, fd);
+        flow_keep(flow);
+        return flow;
+}
+
 void side_abort(struct side *side)
 {
         struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -407,6 +464,7 @@ void flow_sweep(struct relay *relay)
                         continue;
                 DL_DELETE(relay->flows, flow);
                 recorder_free(flow->recorder);
+                forward_free(flow->forward);
                 free(flow->head);
                 free(flow->exe);
                 free(flow->name);

@@ -3,7 +3,10 @@
  * brings announcements; flow.c owns life, events in the record, and death.
  *
  *   redirected:  DIALLING -> JOINING -> TUNNEL | INTERCEPT -> CLOSED
- *   explicit:    HEAD -> DIALLING -> TUNNEL | INTERCEPT | ANSWER -> CLOSED */
+ *   explicit:    HEAD -> DIALLING -> TUNNEL | INTERCEPT | ANSWER -> CLOSED
+ *   plain HTTP:  HEAD -> DIALLING -> FORWARD -> HEAD ... -> CLOSED
+ *
+ * A client's connection that goes on after its upstream has ended goes on in a new flow. */
 #ifndef NET_FLOW_H
 #define NET_FLOW_H
 
@@ -18,6 +21,7 @@ enum flow_state {
         FLOW_JOINING,   /* the upstream is there, the program's descriptor is not */
         FLOW_TUNNEL,    /* bytes pass */
         FLOW_INTERCEPT, /* bytes pass through TLS on both sides */
+        FLOW_FORWARD,   /* a plain HTTP request goes up, its answer comes down */
         FLOW_ANSWER,    /* a last answer is being written to the client */
         FLOW_CLOSED,    /* to be freed at the end of the turn */
 };
@@ -81,9 +85,12 @@ struct flow {
         char *head;                     /* owned: request being read */
         size_t head_len, head_cap;
         unsigned char socks_version, socks_step;
-        uint64_t body_left;    /* of a forwarded request; UINT64_MAX: not limited */
-        struct deferred again; /* more to do without waiting for an event */
-        uv_timer_t *timer;     /* owned; closes itself */
+        struct forward *forward; /* owned; NULL: no plain HTTP */
+        bool kept;               /* the client's connection has served a request before */
+        bool unread;             /* head holds bytes that nobody has looked at */
+        bool may_keep;           /* a refused CONNECT's client may ask again */
+        struct deferred again;   /* more to do without waiting for an event */
+        uv_timer_t *timer;       /* owned; closes itself */
         int64_t started_us;
         const char *first; /* static: the side that ended first, once one has */
 };
@@ -114,6 +121,13 @@ void flow_joined(struct flow *flow);
 /* Take the client's descriptor out of a flow that has consumed nothing, and end it without a trace.
  * Returns the descriptor, now the caller's. */
 int flow_give_up_client(struct flow *flow);
+
+/* The client may ask for more: wait for its next request. What head holds belongs to that. */
+void flow_keep(struct flow *flow);
+
+/* End flow, but not its client's connection, which goes on in a new flow (returned, borrowed) with
+ * what head holds. NULL when out of memory: nothing has happened. */
+struct flow *flow_hand_over(struct flow *flow, const struct flow_end *end);
 
 /* Enter or leave the count of flows that the program is about to join. */
 void flow_expect_join(struct flow *flow, bool expects);

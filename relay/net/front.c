@@ -39,14 +39,20 @@ static bool is_own(const struct flow *flow, const char *host, uint16_t port)
                listener_has_port(flow->relay, port);
 }
 
-bool front_target(struct flow *flow, const char *host, uint16_t port, bool plain)
+const struct upstream *front_way(const struct relay *relay, const char *host, uint16_t port,
+                                 bool plain)
 {
-        const struct relay_options *o = flow->relay->options;
+        const struct relay_options *o = relay->options;
         const struct upstream *via = plain ? o->http_upstream : o->https_upstream;
 
+        return host_list_match(o->no_proxy, host, NULL, port) ? NULL : via;
+}
+
+bool front_target(struct flow *flow, const char *host, uint16_t port, bool plain)
+{
         flow->name = strdup(host);
         flow->port = port;
-        flow->via = host_list_match(o->no_proxy, host, NULL, port) ? NULL : via;
+        flow->via = front_way(flow->relay, host, port, plain);
         write_connect(flow);
         return !is_own(flow, host, port);
 }
@@ -147,7 +153,7 @@ void front_drive(struct flow *flow)
                 socks_drive(flow);
                 return;
         }
-        if (flow->head_len > 0) {
+        if (flow->head_len > 0 || flow->kept) {
                 explicit_drive(flow);
                 return;
         }

@@ -42,13 +42,17 @@ bool text_has_token(struct text t, const char *token)
         return false;
 }
 
-/* tchar of RFC 9110 section 5.6.2 */
+bool head_is_token_byte(unsigned char c)
+{
+        return isalnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
 static bool is_token(struct text t)
 {
         for (size_t i = 0; i < t.len; i++)
-                if (!isalnum((unsigned char)t.at[i]) && strchr("!#$%&'*+-.^_`|~", t.at[i]) == NULL)
+                if (!head_is_token_byte((unsigned char)t.at[i]))
                         return false;
-        return t.len > 0 && memchr(t.at, '\0', t.len) == NULL;
+        return t.len > 0;
 }
 
 /* Take the next line, without its end (CRLF or LF). Returns false if it is not complete. */
@@ -183,6 +187,15 @@ size_t head_count(const struct head *head, const char *name)
         for (size_t i = 0; i < head->field_count; i++)
                 count += text_is_nocase(head->fields[i].name, name);
         return count;
+}
+
+bool head_has_token(const struct head *head, const char *name, const char *token)
+{
+        for (size_t i = 0; i < head->field_count; i++)
+                if (text_is_nocase(head->fields[i].name, name) &&
+                    text_has_token(head->fields[i].value, token))
+                        return true;
+        return false;
 }
 
 static int parse_length(struct text t, uint64_t *out)

@@ -51,6 +51,11 @@ const struct head_field *head_find(const struct head *head, const char *name);
 /* How many fields of that name there are. */
 size_t head_count(const struct head *head, const char *name);
 
+/* True if any field of that name holds token in its comma-separated list. */
+bool head_has_token(const struct head *head, const char *name, const char *token);
+
+bool head_is_token_byte(unsigned char c); /* tchar of RFC 9110 section 5.6.2 */
+
 bool text_is(struct text t, const char *word); /* exact */
 bool text_is_nocase(struct text t, const char *word);
 

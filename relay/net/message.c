@@ -1,5 +1,6 @@
 /* What the library's messages mean; see message.h. */
 #include "net/message.h"
+#include "net/filed.h"
 #include "net/held.h"
 #include "net/madeup.h"
 #include "net/names.h"
@@ -8,7 +9,6 @@
 #include "net/process.h"
 #include "net/tapped.h"
 #include "net/verdict.h"
-#include "record/examine.h"
 #include "record/mask.h"
 
 #include <errno.h>
@@ -26,6 +26,7 @@ size_t message_min_len(unsigned type)
                 [WIRE_PEER] = sizeof(struct wire_join),
                 [WIRE_LOOKUP] = sizeof(struct wire_lookup),
                 [WIRE_FILE] = sizeof(struct wire_file),
+                [WIRE_LOCK] = sizeof(struct wire_lock),
                 [WIRE_TAP] = sizeof(struct wire_tap),
                 [WIRE_NAME] = sizeof(struct wire_name),
                 [WIRE_PASSED] = sizeof(struct wire_passed),
@@ -305,28 +306,6 @@ static void report_passed(struct relay *relay, pid_t pid, const struct wire_pass
         record_write(relay->record, &e);
 }
 
-static void report_file(struct relay *relay, pid_t pid, const struct wire_file *file, size_t len)
-{
-        static const char *const intents[] = {"read", "write", "lock"};
-        const char *at = (const char *)(file + 1), *end = (const char *)file + len;
-        const char *path = next_string(&at, end), *path2 = next_string(&at, end);
-        struct event_who who = {pid, file->head.tid, process_table_exe(relay->processes, pid)};
-        struct event e;
-
-        if (path == NULL || path[0] != '/' || file->intent >= 3 ||
-            memchr(file->call, '\0', sizeof file->call) == NULL)
-                return;
-        event_begin_at(&e, EVENT_FILE_FAILURE, &who, 0, file->head.time_ns);
-        event_str(&e, "call", file->call);
-        event_str(&e, "path", path);
-        event_str(&e, "path2", path2);
-        event_str(&e, "errno", event_errno_name(file->error));
-        event_str(&e, "intent", intents[file->intent]);
-        examine_path(&e, pid, path2 != NULL ? path2 : path, file->error,
-                     file->intent != WIRE_INTENT_READ);
-        record_write(relay->record, &e);
-}
-
 const char *message_uncovered_reason(unsigned reason)
 {
         static const char *const words[WIRE_REASON_COUNT] = {
@@ -368,7 +347,10 @@ void message_report(struct relay *relay, pid_t pid, const void *packet, size_t l
                 report_lookup(relay, pid, packet, len);
                 return;
         case WIRE_FILE:
-                report_file(relay, pid, packet, len);
+                filed_file(relay, pid, packet, len);
+                return;
+        case WIRE_LOCK:
+                filed_lock(relay, pid, packet, len);
                 return;
         case WIRE_TAP:
                 tapped_message(relay, pid, packet, len);

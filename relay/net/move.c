@@ -8,8 +8,7 @@
 #include <unistd.h>
 
 enum {
-        CHUNK = 65536,  /* copied at a time */
-        UNREAD = 65536, /* of a body, from which on it is spliced past the observer */
+        CHUNK = 65536, /* copied at a time */
 };
 
 void move_drop_pipe(struct side *side)
@@ -24,21 +23,6 @@ void move_drop_pipe(struct side *side)
 bool side_is_client(const struct side *side)
 {
         return side == &side->flow->client;
-}
-
-/* How many bytes may still be read: a forwarded request's body has an end. */
-static size_t allowance(const struct side *from, size_t want)
-{
-        uint64_t left = side_is_client(from) ? from->flow->body_left : UINT64_MAX;
-
-        return left < want ? (size_t)left : want;
-}
-
-static void count(struct side *from, size_t n)
-{
-        from->received += n;
-        if (side_is_client(from) && from->flow->body_left != UINT64_MAX)
-                from->flow->body_left -= n;
 }
 
 static enum moved spliced_out(struct side *from, struct side *to)
@@ -71,8 +55,7 @@ static void skip(struct side *from, size_t n)
         stop_observing(from->flow);
 }
 
-/* At most limit bytes are read, and not shown to an observer. */
-static enum moved move_spliced(struct side *from, struct side *to, size_t limit, size_t *moved)
+enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t *moved)
 {
         enum moved result;
         ssize_t n;
@@ -86,13 +69,13 @@ static enum moved move_spliced(struct side *from, struct side *to, size_t limit,
         if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
                 return READ_FAILED;
         limit = limit < from->pipe->cap ? limit : from->pipe->cap;
-        n = splice(from->fd, NULL, from->pipe->write_end, NULL, allowance(from, limit),
+        n = splice(from->fd, NULL, from->pipe->write_end, NULL, limit,
                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
         if (n < 0)
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
                 return ENDED;
-        count(from, (size_t)n);
+        from->received += (size_t)n;
         skip(from, (size_t)n);
         from->piped = (size_t)n;
         *moved += (size_t)n;
@@ -114,12 +97,12 @@ static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
 
         if (from->eof)
                 return ENDED;
-        n = recv(from->fd, chunk, allowance(from, sizeof chunk), 0);
+        n = recv(from->fd, chunk, sizeof chunk, 0);
         if (n < 0)
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
                 return ENDED;
-        count(from, (size_t)n);
+        from->received += (size_t)n;
         *moved += (size_t)n;
         observe(from, chunk, (size_t)n);
         stop_observing(from->flow);
@@ -140,9 +123,9 @@ enum moved move_some(struct side *from, struct side *to, size_t *moved)
         uint64_t left;
 
         if (recorder == NULL)
-                return move_spliced(from, to, SIZE_MAX, moved);
+                return move_unread(from, to, SIZE_MAX, moved);
         left = side_is_client(from) ? 0 : recorder_server_left(recorder);
-        if (from->piped == 0 && left < UNREAD)
+        if (from->piped == 0 && left < MOVE_UNREAD)
                 return move_copied(from, to, moved);
-        return move_spliced(from, to, left < SIZE_MAX ? (size_t)left : SIZE_MAX, moved);
+        return move_unread(from, to, left < SIZE_MAX ? (size_t)left : SIZE_MAX, moved);
 }

@@ -16,11 +16,17 @@ enum moved {
         WRITE_FAILED,
 };
 
+enum { MOVE_UNREAD = 65536 }; /* bytes of a body, from which on splicing it is worth while */
+
 bool side_is_client(const struct side *side);
 
 /* Read once from from, without blocking, and give to to what it takes; to's queue (side_flush) must
  * be empty. Adds what was read to *moved. Never closes anything. */
 enum moved move_some(struct side *from, struct side *to, size_t *moved);
+
+/* The same with splice(2) alone: at most limit bytes are read, all of them of a body that an
+ * observer may skip. What an earlier call has left in from's pipe goes first. */
+enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t *moved);
 
 /* Give a side's pipe back, or close it if bytes are left in it. */
 void move_drop_pipe(struct side *side);

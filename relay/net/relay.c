@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -84,6 +85,22 @@ static void raise_descriptor_limit(void)
                         strerror(errno));
 }
 
+/* Two relays in a row must not take each other for themselves: a name of its own for each. */
+static void choose_via(struct relay *relay)
+{
+        unsigned random = 0;
+
+        relay->via = relay->options->via;
+        if (relay->via != NULL && relay->via[0] == '\0')
+                relay->via = NULL;
+        if (relay->options->via != NULL)
+                return;
+        if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+                random = (unsigned)uv_hrtime();
+        snprintf(relay->via_own, sizeof relay->via_own, "tapline-%08x", random);
+        relay->via = relay->via_own;
+}
+
 int relay_new(struct relay **out, const struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
@@ -94,6 +111,7 @@ int relay_new(struct relay **out, const struct relay_options *options)
         raise_descriptor_limit();
         relay->options = options;
         relay->record = options->record;
+        choose_via(relay);
         relay->loop = loop_new();
         relay->processes = process_table_new();
         relay->names = name_table_new();

@@ -38,6 +38,7 @@ struct relay_options {
         struct inspector *inspector; /* NULL: nothing is inspected */
         int lifetime_fd;             /* when it reports end of file, drain and stop; -1: none */
         int ready_fd;                /* gets one line when all sockets are open; -1: none */
+        const char *via;             /* our name in Via; NULL: one of our own; "": no Via */
         int drain_ms;                /* open connections get that long when stopping */
 };
 
@@ -61,6 +62,8 @@ struct relay {
         uint64_t next_flow, next_request;
         unsigned unjoined; /* flows told to join that have not yet: see flow_expects_join */
         bool draining;
+        const char *via;  /* borrowed: our name in Via; NULL: no Via */
+        char via_own[32]; /* it, if the user has given none */
 };
 
 /* Open sockets and get ready. Returns 0 and *out (owned), or -errno with a message on standard

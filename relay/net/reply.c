@@ -1,5 +1,6 @@
 /* The relay's own answers; see reply.h. */
 #include "net/reply.h"
+#include "net/forward.h"
 #include "net/head.h"
 
 #include <errno.h>
@@ -21,17 +22,20 @@ static const char *reason_phrase(unsigned status)
                 unsigned status;
                 const char *phrase;
         } phrases[] = {
+                {200, "OK"},
                 {400, "Bad Request"},
                 {403, "Forbidden"},
                 {404, "Not Found"},
                 {407, "Proxy Authentication Required"},
                 {408, "Request Timeout"},
                 {414, "URI Too Long"},
+                {429, "Too Many Requests"},
                 {431, "Request Header Fields Too Large"},
                 {501, "Not Implemented"},
                 {502, "Bad Gateway"},
                 {503, "Service Unavailable"},
                 {504, "Gateway Timeout"},
+                {505, "HTTP Version Not Supported"},
         };
 
         for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
@@ -42,123 +46,267 @@ static const char *reason_phrase(unsigned status)
 
 struct answer {
         unsigned status;
-        const char *proxy_status; /* RFC 9209 error type, or NULL */
+        const char *error;   /* RFC 9209 error type, or NULL */
+        const char *details; /* for a person, or NULL */
+        unsigned received;   /* the status that came from the upstream, or 0 */
         const char *type;
+        const char *allow; /* the field, or NULL */
         const char *body;
         size_t body_len;
+        bool keeps;                /* the client's connection stays */
         const struct head *copied; /* fields of it that go to the client, or NULL */
 };
 
-/* Fields of a proxy's refusal that are the client's: challenges and what describes the body. */
-static bool is_passed_on(struct text name)
+/* Fields of a proxy's refusal that are the client's: all that do not end at a hop, and the
+ * challenges. Its length is ours to say, for its body may have been cut. */
+static bool is_passed_on(const struct head *head, struct text name)
 {
-        static const char *const names[] = {"Proxy-Authenticate", "Content-Type",
-                                            "Content-Language", "Content-Encoding", "Retry-After"};
+        static const char *const ended[] = {
+                "Connection",       "Keep-Alive",        "TE",
+                "Proxy-Connection", "Transfer-Encoding", "Trailer",
+                "Upgrade",          "Content-Length",    "Proxy-Status"};
+        char word[64];
 
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-                if (text_is_nocase(name, names[i]))
-                        return true;
-        return false;
+        for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+                if (text_is_nocase(name, ended[i]))
+                        return false;
+        snprintf(word, sizeof word, "%.*s", (int)name.len, name.at);
+        return text_is_nocase(name, "Proxy-Authenticate") ||
+               !head_has_token(head, "Connection", word);
 }
 
-static void print_answer(FILE *out, const struct answer *a)
+/* A string of RFC 8941 section 3.3.3. */
+static void print_string(FILE *out, const char *text)
+{
+        fputc('"', out);
+        for (; *text != '\0' && *text != '\n'; text++) {
+                if (*text == '"' || *text == '\\')
+                        fputc('\\', out);
+                fputc(*text >= 0x20 && *text < 0x7f ? *text : '?', out);
+        }
+        fputc('"', out);
+}
+
+static void print_proxy_status(FILE *out, const struct answer *a)
+{
+        fputs("Proxy-Status: tapline", out);
+        if (a->error != NULL)
+                fprintf(out, "; error=%s", a->error);
+        if (a->received != 0)
+                fprintf(out, "; received-status=%u", a->received);
+        if (a->details != NULL) {
+                fputs("; details=", out);
+                print_string(out, a->details);
+        }
+        fputs("\r\n", out);
+}
+
+static void print_answer(FILE *out, const struct answer *a, bool to_head)
 {
         fprintf(out, "HTTP/1.1 %u %s\r\n", a->status, reason_phrase(a->status));
         for (size_t i = 0; a->copied != NULL && i < a->copied->field_count; i++) {
                 const struct head_field *f = &a->copied->fields[i];
 
-                if (is_passed_on(f->name))
+                if (is_passed_on(a->copied, f->name))
                         fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at,
                                 (int)f->value.len, f->value.at);
         }
         if (a->type != NULL)
                 fprintf(out, "Content-Type: %s\r\n", a->type);
-        if (a->proxy_status != NULL)
-                fprintf(out, "Proxy-Status: tapline; error=%s\r\n", a->proxy_status);
-        fprintf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n", a->body_len);
-        fwrite(a->body, 1, a->body_len, out);
+        if (a->allow != NULL)
+                fprintf(out, "Allow: %s\r\n", a->allow);
+        if (a->error != NULL || a->received != 0)
+                print_proxy_status(out, a);
+        fprintf(out, "Content-Length: %zu\r\n%s\r\n", a->body_len,
+                a->keeps ? "" : "Connection: close\r\n");
+        if (!to_head)
+                fwrite(a->body, 1, a->body_len, out);
 }
 
 static void send_answer(struct flow *flow, const struct answer *a, int error)
 {
+        struct flow_end end = {"relay", "refused", reason_phrase(a->status), error};
         char *text = NULL;
         size_t len = 0;
         FILE *out = open_memstream(&text, &len);
 
         if (out != NULL) {
-                print_answer(out, a);
+                print_answer(out, a, flow->forward != NULL && flow->forward->to_head);
                 fclose(out);
         }
-        flow_answer(flow, text, text != NULL ? len : 0,
-                    &(struct flow_end){"relay", "refused", reason_phrase(a->status), error});
+        if (a->keeps && side_queue(&flow->client, text, text != NULL ? len : 0) == 0)
+                forward_next_flow(flow, &end);
+        else
+                flow_answer(flow, text, text != NULL ? len : 0, &end);
         free(text);
 }
 
-void reply_refuse(struct flow *flow, unsigned status, const char *format, ...)
+__attribute__((format(printf, 4, 0))) static void say(struct flow *flow, unsigned status,
+                                                      const char *type, const char *format,
+                                                      va_list list)
 {
-        struct answer a = {.status = status, .type = "text/plain; charset=utf-8"};
+        static const char name[] = "tapline: ";
+        struct answer a = {.status = status, .error = type, .type = "text/plain; charset=utf-8"};
         char body[512];
-        va_list list;
 
-        va_start(list, format);
         vsnprintf(body, sizeof body - 1, format, list);
-        va_end(list);
+        a.details = strncmp(body, name, sizeof name - 1) == 0 ? body + sizeof name - 1 : body;
         strcat(body, "\n");
         a.body = body;
         a.body_len = strlen(body);
         send_answer(flow, &a, 0);
 }
 
+void reply_refuse(struct flow *flow, unsigned status, const char *format, ...)
+{
+        va_list list;
+
+        va_start(list, format);
+        say(flow, status, status == 403 ? "http_request_denied" : "http_request_error", format,
+            list);
+        va_end(list);
+}
+
+void reply_fail(struct flow *flow, unsigned status, const char *type, const char *format, ...)
+{
+        va_list list;
+
+        va_start(list, format);
+        say(flow, status, type, format, list);
+        va_end(list);
+}
+
+/* The request as it came, without what is secret (RFC 9110 section 9.3.8). */
+static void print_trace(FILE *out, const struct head *head)
+{
+        fprintf(out, "%.*s %.*s HTTP/1.%u\r\n", (int)head->method.len, head->method.at,
+                (int)head->target.len, head->target.at, head->minor);
+        for (size_t i = 0; i < head->field_count; i++) {
+                const struct head_field *f = &head->fields[i];
+
+                if (!text_is_nocase(f->name, "Proxy-Authorization") &&
+                    !text_is_nocase(f->name, "Authorization") && !text_is_nocase(f->name, "Cookie"))
+                        fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at,
+                                (int)f->value.len, f->value.at);
+        }
+        fputs("\r\n", out);
+}
+
+void reply_last_hop(struct flow *flow, const struct head *head)
+{
+        struct answer a = {.status = 200};
+        char *text = NULL;
+        size_t len = 0;
+        FILE *out = text_is(head->method, "TRACE") ? open_memstream(&text, &len) : NULL;
+
+        if (out != NULL) {
+                print_trace(out, head);
+                fclose(out);
+                a.type = "message/http";
+        } else {
+                a.allow = "CONNECT, DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE";
+        }
+        a.body = text != NULL ? text : "";
+        a.body_len = text != NULL ? len : 0;
+        send_answer(flow, &a, 0);
+        free(text);
+}
+
 void reply_head_timeout(struct flow *flow)
 {
         if (flow->head_len > 0)
                 reply_refuse(flow, 408, "tapline: the request's head did not arrive in time.");
+        else if (flow->kept)
+                flow_close(flow, &(struct flow_end){"relay", "eof", "closed while idle", 0});
         else
                 flow_close(flow,
                            &(struct flow_end){"client", "error", "no request came", ETIMEDOUT});
 }
 
-/* Status and RFC 9209 error type for a failed dial. */
-static void classify_failure(const struct dial_result *result, unsigned *status, const char **type)
+/* RFC 9209 error type for a failed dial. */
+static const char *error_type(const struct dial_result *result)
 {
-        *status = result->error == ETIMEDOUT ? 504 : 502;
-        if (result->stage == DIAL_RESOLVE)
-                *type = "dns_error";
-        else if (result->error == ETIMEDOUT)
-                *type = "connection_timeout";
-        else if (result->stage == DIAL_PROXY)
-                *type = "http_protocol_error";
-        else if (result->error == ECONNREFUSED)
-                *type = "connection_refused";
-        else
-                *type = "destination_unavailable";
+        switch (result->stage) {
+        case DIAL_RESOLVE:
+                return result->error == ETIMEDOUT ? "dns_timeout" : "dns_error";
+        case DIAL_CONNECT:
+                switch (result->error) {
+                case ETIMEDOUT:
+                        return "connection_timeout";
+                case ECONNREFUSED:
+                        return "connection_refused";
+                case ECONNRESET:
+                        return "connection_terminated";
+                case ENETUNREACH:
+                case EHOSTUNREACH:
+                        return "destination_ip_unroutable";
+                default:
+                        return "destination_unavailable";
+                }
+        case DIAL_PROXY:
+                if (result->proxy_status != 0)
+                        return "http_protocol_error";
+                if (result->error == ETIMEDOUT)
+                        return "http_response_timeout";
+                return result->error == ECONNRESET ? "connection_terminated"
+                                                   : "http_protocol_error";
+        case DIAL_DONE:
+                break;
+        }
+        return "proxy_internal_error";
+}
+
+/* The content of a refusal's body as far as it came; owned by the caller, NULL when out of memory.
+ */
+static char *refusal_body(const struct head *head, const struct dial_result *result, size_t *len)
+{
+        char *copy = malloc(result->after_len + 1);
+        struct body body;
+        bool faulty;
+        size_t used;
+
+        *len = 0;
+        if (copy == NULL)
+                return NULL;
+        memcpy(copy, result->after, result->after_len);
+        *len = result->after_len;
+        if (body_of_response(head, false, &body, &faulty) != NULL || body.kind != BODY_CHUNKED)
+                return copy;
+        body.coding_stays = false;
+        body_take(&body, copy, result->after_len, &used, len);
+        return copy;
 }
 
 /* The proxy's own words, with its status; a redirection makes no sense here and becomes a 502. */
 static bool pass_refusal(struct flow *flow, const struct dial_result *result)
 {
         static _Thread_local struct head head;
-        struct answer a = {.status = result->proxy_status,
-                           .body = result->after,
-                           .body_len = result->after_len,
-                           .copied = &head};
+        struct answer a = {
+                .status = result->proxy_status, .received = result->proxy_status, .copied = &head};
+        char *body;
 
         if (result->proxy_status < 400 ||
             head_parse_response(result->proxy_head, result->proxy_head_len, &head) != HEAD_OK)
                 return false;
-        a.proxy_status = result->proxy_status == 407 ? NULL : "http_request_denied";
+        a.keeps = result->proxy_status == 407 && flow->may_keep && !flow->relay->draining;
+        body = refusal_body(&head, result, &a.body_len);
+        a.body = body != NULL ? body : "";
         send_answer(flow, &a, result->error);
+        free(body);
         return true;
 }
 
 static void dial_failed(struct flow *flow, const struct dial_result *result)
 {
-        struct answer a = {.type = "text/plain; charset=utf-8"};
+        struct answer a = {.type = "text/plain; charset=utf-8",
+                           .status = result->error == ETIMEDOUT ? 504 : 502,
+                           .error = error_type(result),
+                           .received = result->proxy_status,
+                           .details = result->text};
         char body[400];
 
         if (pass_refusal(flow, result))
                 return;
-        classify_failure(result, &a.status, &a.proxy_status);
         snprintf(body, sizeof body, "tapline: %s.\n", result->text);
         a.body = body;
         a.body_len = strlen(body);

@@ -1,6 +1,7 @@
 /* Moves the bytes of a flow; see tunnel.h. */
 #include "net/tunnel.h"
 #include "inspect/inspector.h"
+#include "net/forward.h"
 #include "net/front.h"
 #include "net/move.h"
 #include "net/process.h"
@@ -119,8 +120,6 @@ static bool pump(struct side *from, struct side *to)
                         loop_defer(flow->relay->loop, &flow->again);
                         return true;
                 }
-                if (side_is_client(from) && flow->body_left == 0)
-                        return true;
                 result = move_some(from, to, &moved);
         }
         if (result == WRITE_FAILED && refuse_more(from, to))
@@ -142,7 +141,7 @@ static bool pump(struct side *from, struct side *to)
         return true;
 }
 
-static void attach_recorder(struct flow *flow, const char *scheme)
+void tunnel_observe(struct flow *flow, const char *scheme)
 {
         struct recorder_origin origin = {.record = flow->relay->record,
                                          .next_request = &flow->relay->next_request,
@@ -234,7 +233,7 @@ static bool classify(struct flow *flow)
         }
         flow->classified = true;
         if (begins_http(data, len)) {
-                attach_recorder(flow, "http");
+                tunnel_observe(flow, "http");
                 if (flow->recorder != NULL && flow->server.out != NULL)
                         recorder_client(flow->recorder, flow->server.out, flow->server.out_len);
         }
@@ -302,13 +301,11 @@ void tunnel_timeout(struct flow *flow)
         go_on_with_intercept(flow, intercept_expire(flow->intercept));
 }
 
-/* The ends of both directions are known and everything is written. A forwarded request ends with
- * its body: what its client does then is of no interest. */
+/* The ends of both directions are known and everything is written. */
 static bool is_over(const struct flow *flow)
 {
-        return (flow->client.eof || flow->body_left == 0) && flow->server.eof &&
-               flow->client.out_len == 0 && flow->server.out_len == 0 && flow->client.piped == 0 &&
-               flow->server.piped == 0;
+        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 &&
+               flow->server.out_len == 0 && flow->client.piped == 0 && flow->server.piped == 0;
 }
 
 /* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only
@@ -368,6 +365,9 @@ void tunnel_drive(struct flow *flow, uint32_t events)
                 return;
         case FLOW_INTERCEPT:
                 drive_intercept(flow);
+                return;
+        case FLOW_FORWARD:
+                forward_drive(flow, events);
                 return;
         case FLOW_DIALLING:
         case FLOW_JOINING:

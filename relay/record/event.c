@@ -24,6 +24,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
         [EVENT_HTTP_GOAWAY] = "http.goaway",
         [EVENT_FLOW_CLOSE] = "flow.close",
         [EVENT_FILE_FAILURE] = "file.failure",
+        [EVENT_LOCK_WAIT] = "lock.wait",
         [EVENT_RELAY_NOTE] = "relay.note",
         [EVENT_FINDING] = "finding",
         [EVENT_RUN_END] = "run.end",

@@ -33,6 +33,7 @@ enum event_kind {
         EVENT_HTTP_GOAWAY,
         EVENT_FLOW_CLOSE,
         EVENT_FILE_FAILURE,
+        EVENT_LOCK_WAIT,
         EVENT_RELAY_NOTE,
         EVENT_FINDING,
         EVENT_RUN_END,

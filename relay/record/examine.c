@@ -1,79 +1,23 @@
-/* Looks at what a program ran into; see examine.h. Judged by mode bits and the process's own ids,
- * since the relay may be root where the program is not. */
+/* Looks at what a program ran into; see examine.h. */
 #include "record/examine.h"
+#include "record/examine_disk.h"
+#include "record/examine_who.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
-enum { GROUPS_MAX = 64 };
-
-/* Whose call it was (credentials(7), from /proc/PID/status). */
-struct ids {
-        uid_t uid;
-        gid_t groups[GROUPS_MAX]; /* the effective one first */
-        size_t group_count;
+/* What there is on the way to a path. */
+struct look {
+        char existing[PATH_MAX]; /* the deepest existing ancestor, or the path itself */
+        char blocked[PATH_MAX];  /* "": nothing is in the way */
+        struct stat st;          /* of blocked, else of existing */
+        bool sticky;             /* blocked may be changed by its owner only */
 };
 
-static void read_groups(struct ids *ids, const char *text)
-{
-        char *end;
-
-        while (ids->group_count < GROUPS_MAX) {
-                unsigned long gid = strtoul(text, &end, 10);
-
-                if (end == text)
-                        return;
-                ids->groups[ids->group_count++] = (gid_t)gid;
-                text = end;
-        }
-}
-
-/* A process that has ended already ran, most likely, as the relay does. */
-static void read_ids(pid_t pid, struct ids *ids)
-{
-        char path[40], line[1024];
-        unsigned euid, egid;
-        FILE *in;
-
-        *ids = (struct ids){.uid = geteuid(), .groups = {getegid()}, .group_count = 1};
-        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-        in = fopen(path, "re");
-        while (in != NULL && fgets(line, sizeof line, in) != NULL) {
-                if (sscanf(line, "Uid: %*u %u", &euid) == 1)
-                        ids->uid = euid;
-                else if (sscanf(line, "Gid: %*u %u", &egid) == 1)
-                        ids->groups[0] = egid;
-                else if (strncmp(line, "Groups:", 7) == 0)
-                        read_groups(ids, line + 7);
-        }
-        if (in != NULL)
-                fclose(in);
-}
-
-static bool in_group(const struct ids *ids, gid_t gid)
-{
-        for (size_t i = 0; i < ids->group_count; i++)
-                if (ids->groups[i] == gid)
-                        return true;
-        return false;
-}
-
-/* path_resolution(7): which of the three rwx sets applies. wanted is in the lowest bits. */
-static bool may(const struct ids *ids, const struct stat *st, mode_t wanted)
-{
-        mode_t granted = st->st_uid == ids->uid      ? st->st_mode >> 6
-                         : in_group(ids, st->st_gid) ? st->st_mode >> 3
-                                                     : st->st_mode;
-
-        return ids->uid == 0 || (granted & wanted) == wanted;
-}
+enum { READ = 4, WRITE = 2, SEARCH = 1 };
 
 /* Cut the last component off. Returns false when path is "/". */
 static bool to_parent(char *path)
@@ -88,7 +32,8 @@ static bool to_parent(char *path)
 
 /* Find the first directory from the root that the process cannot search. Returns true and leaves it
  * in out. */
-static bool find_unsearchable(const char *path, const struct ids *ids, char *out, struct stat *st)
+static bool find_unsearchable(const char *path, const struct examine_who *who, char *out,
+                              struct stat *st)
 {
         for (const char *slash = strchr(path + 1, '/'); slash != NULL;
              slash = strchr(slash + 1, '/')) {
@@ -98,7 +43,7 @@ static bool find_unsearchable(const char *path, const struct ids *ids, char *out
                 out[len] = '\0';
                 if (stat(out, st) < 0)
                         return false;
-                if (!S_ISDIR(st->st_mode) || !may(ids, st, 1))
+                if (!S_ISDIR(st->st_mode) || !examine_who_may(who, out, st, SEARCH))
                         return true;
         }
         return false;
@@ -134,85 +79,118 @@ static void write_owner(struct event *e, const struct stat *st)
         event_str(e, "type", type_of(st));
 }
 
-/* The longest mount point that is a prefix of path, from mountinfo (proc(5)). */
-static void write_mount(struct event *e, const char *path)
+static bool is_refusal(int error)
 {
-        char line[4096], mount[1024], best[1024] = "", type[64], best_type[64] = "";
-        FILE *in = fopen("/proc/self/mountinfo", "re");
-
-        while (in != NULL && fgets(line, sizeof line, in) != NULL) {
-                const char *dash = strstr(line, " - ");
-                size_t len;
-
-                if (dash == NULL || sscanf(line, "%*d %*d %*s %*s %1023s", mount) != 1 ||
-                    sscanf(dash, " - %63s", type) != 1)
-                        continue;
-                len = strlen(mount);
-                if (strncmp(path, mount, len) != 0 ||
-                    (len > 1 && path[len] != '/' && path[len] != '\0') || len < strlen(best))
-                        continue;
-                strcpy(best, mount);
-                strcpy(best_type, type);
-        }
-        if (in != NULL)
-                fclose(in);
-        event_str(e, "mount", best[0] != '\0' ? best : NULL);
-        event_str(e, "fstype", best_type[0] != '\0' ? best_type : NULL);
-}
-
-static void write_space(struct event *e, const char *path)
-{
-        struct statvfs fs;
-
-        if (statvfs(path, &fs) < 0)
-                return;
-        event_bool(e, "read_only", (fs.f_flag & ST_RDONLY) != 0);
-        event_int(e, "free_bytes", (int64_t)(fs.f_bavail * fs.f_frsize));
-        /* Some file systems (btrfs, overlay on it) count no inodes at all. */
-        event_int(e, "free_inodes", fs.f_files == 0 ? -1 : (int64_t)fs.f_favail);
+        return error == EACCES || error == EPERM;
 }
 
 /* Is the existing end of the path itself what stops the process? */
-static bool end_blocks(const struct ids *ids, const struct stat *st, bool is_path, int error,
-                       bool writes)
+static bool end_blocks(const struct examine_who *who, const struct examine_call *call,
+                       const char *path, const struct look *look)
 {
-        if (error == ENOTDIR && !S_ISDIR(st->st_mode))
+        bool writes = call->intent == EXAMINE_WRITE;
+        mode_t wanted = writes ? WRITE : READ;
+
+        if ((call->error == ENOTDIR || call->error == EEXIST) && !S_ISDIR(look->st.st_mode))
                 return true;
-        if (error != EACCES && error != EPERM)
+        if (!is_refusal(call->error))
                 return false;
-        if (is_path && !S_ISDIR(st->st_mode))
-                return !may(ids, st, writes ? 2 : 4);
-        return !may(ids, st, writes ? 3 : 5);
+        if (call->intent == EXAMINE_EXECUTE)
+                return !examine_who_may(who, look->existing, &look->st, SEARCH);
+        if (strcmp(look->existing, path) == 0 && !S_ISDIR(look->st.st_mode))
+                return !examine_who_may(who, look->existing, &look->st, wanted);
+        return !examine_who_may(who, look->existing, &look->st, wanted | SEARCH);
 }
 
-void examine_path(struct event *e, pid_t pid, const char *path, int error, bool writes)
+/* The path exists and is fine by itself: its directory refuses (unlink, rename, mkdir), or leaves
+ * everything to its owner (the sticky bit of /tmp, inode(7)). */
+static void look_at_parent(const struct examine_who *who, struct look *look)
 {
-        char existing[PATH_MAX], blocked[PATH_MAX] = "", parent[PATH_MAX];
-        struct stat st, blocked_st, parent_st;
-        struct ids ids;
+        char parent[PATH_MAX];
+        struct stat st;
 
-        read_ids(pid, &ids);
-        event_int(e, "uid", ids.uid);
-        find_existing(path, existing, &st);
-        if (find_unsearchable(path, &ids, blocked, &blocked_st)) {
-                /* found on the way */
-        } else if (end_blocks(&ids, &st, strcmp(existing, path) == 0, error, writes)) {
-                strcpy(blocked, existing);
-                blocked_st = st;
-        } else {
-                /* The path exists and is fine by itself: its directory refuses (unlink, rename,
-                 * mkdir). */
-                strcpy(parent, existing);
-                blocked[0] = '\0';
-                if ((error == EACCES || error == EPERM) && writes && to_parent(parent) &&
-                    stat(parent, &parent_st) == 0 && !may(&ids, &parent_st, 3)) {
-                        strcpy(blocked, parent);
-                        blocked_st = parent_st;
-                }
+        strcpy(parent, look->existing);
+        if (!to_parent(parent) || stat(parent, &st) < 0)
+                return;
+        if (!examine_who_may(who, parent, &st, WRITE | SEARCH)) {
+                strcpy(look->blocked, parent);
+                look->st = st;
+        } else if ((st.st_mode & S_ISVTX) != 0 && st.st_uid != who->uid &&
+                   look->st.st_uid != who->uid && !who->overrides) {
+                strcpy(look->blocked, look->existing);
+                look->sticky = true;
         }
-        event_str(e, "ancestor", existing);
-        event_str(e, "blocked", blocked[0] != '\0' ? blocked : NULL);
-        write_owner(e, blocked[0] != '\0' ? &blocked_st : &st);
-        write_mount(e, existing);
-        write_space(e, existing);
+}
+
+static void look_at(const struct examine_who *who, const struct examine_call *call,
+                    const char *path, struct look *look)
+{
+        struct stat st;
+
+        look->sticky = false;
+        find_existing(path, look->existing, &look->st);
+        if (find_unsearchable(path, who, look->blocked, &st)) {
+                look->st = st;
+                return;
+        }
+        look->blocked[0] = '\0';
+        if (end_blocks(who, call, path, look))
+                strcpy(look->blocked, look->existing);
+        else if (is_refusal(call->error) && call->intent == EXAMINE_WRITE)
+                look_at_parent(who, look);
+}
+
+static void write_look(struct event *e, const struct examine_who *who,
+                       const struct examine_call *call, const struct look *look)
+{
+        const char *at = look->blocked[0] != '\0' ? look->blocked : look->existing;
+        char acl[512];
+
+        event_str(e, "ancestor", look->existing);
+        event_str(e, "blocked", look->blocked[0] != '\0' ? look->blocked : NULL);
+        write_owner(e, &look->st);
+        if (look->sticky)
+                event_bool(e, "sticky", true);
+        if (examine_acl_text(at, acl, sizeof acl))
+                event_str(e, "acl", acl);
+        if (is_refusal(call->error))
+                examine_attributes_write(e, at);
+        examine_disk_write(e, call->pid, look->existing);
+        if (call->error == EDQUOT)
+                examine_quota_write(e, look->existing, who->uid);
+}
+
+/* rename(2) and link(2) need both ends; the target is named unless only the source is refused. */
+static void look_at_both(const struct examine_who *who, const struct examine_call *call,
+                         struct look *look)
+{
+        struct look source;
+
+        look_at(who, call, call->path2, look);
+        if (look->blocked[0] != '\0' || !is_refusal(call->error))
+                return;
+        look_at(who, call, call->path, &source);
+        if (source.blocked[0] != '\0')
+                *look = source;
+}
+
+void examine_call(struct event *e, const struct examine_call *call)
+{
+        struct examine_mount from;
+        struct examine_who who;
+        struct look look;
+
+        examine_who_read(&who, call->pid);
+        examine_who_write(e, &who);
+        examine_limits_write(e, call->pid, call->error);
+        if (call->path == NULL)
+                return;
+        if (call->path2 != NULL)
+                look_at_both(&who, call, &look);
+        else
+                look_at(&who, call, call->path, &look);
+        write_look(e, &who, call, &look);
+        if (call->error == EXDEV && call->path2 != NULL &&
+            examine_mount_find(call->pid, call->path, &from))
+                event_str(e, "mount_from", from.point);
 }

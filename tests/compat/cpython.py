@@ -7,6 +7,8 @@ import xml.etree.ElementTree as ElementTree
 MODULES = ("test_socket test_ssl test_asyncio test_httplib test_urllib test_urllib2 test_urllib2_localnet "
            "test_urllib_response test_selectors test_select test_poll test_epoll test_socketserver test_httpservers "
            "test_subprocess test_os test_posix test_tempfile test_shutil").split()
+# Asked for by a module that needs no more than loopback; elsewhere it stands for the Internet.
+RESOURCES = {"test_socketserver": ["-u", "network"]}
 # Above this number of cases regrtest's --match is left away and the whole module runs again.
 MOST_MATCHED = 300
 ONE_TEST, MODULE = 120, 900  # seconds
@@ -33,8 +35,8 @@ class Module:
         report.unlink(missing_ok=True)
         names = [name for name in only if name != "module"]
         chosen = [f"--match={name}" for name in names] if 0 < len(names) <= MOST_MATCHED else []
-        status, out, err = side.run([self.python, "-m", "test", f"--timeout={ONE_TEST}", "-v", f"--junit-xml={report}",
-                                     *chosen, self.module], MODULE)
+        options = [f"--timeout={ONE_TEST}", "-v", f"--junit-xml={report}", *RESOURCES.get(self.module, [])]
+        status, out, err = side.run([self.python, "-m", "test", *options, *chosen, self.module], MODULE)
         (side.directory / f"{self.module}.log").write_text(f"{out}\n-- stderr\n{err}")
         if not report.exists():
             return {"module": f"ended without a report, exit status {status}"}

@@ -80,8 +80,8 @@ class RawServer:
             except OSError:
                 return
             thread = threading.Thread(target=self.one, args=(connection,), daemon=True)
-            self.threads.append(thread)
             thread.start()
+            self.threads.append(thread)
 
     def one(self, connection):
         with connection:

@@ -13,20 +13,13 @@ import pytest
 import projects
 import schema
 from runner import PATH, kill_marked
+from trees import HELLO, assert_covered, assert_uncovered, commands, compile_c, place, uncovered
 from user import IS_ROOT
 
 BUILD = Path(os.environ.get("BUILD", Path(__file__).resolve().parents[2] / "build")).resolve()
 LIBRARY = "libtapline.so"
 WAYS = ["execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve", "fexecve-path", "execveat",
         "execveat-empty", "vfork", "spawn", "spawnp", "system", "popen", "much"]
-
-
-def place(sandbox, source, name=None, mode=0o755):
-    """A copy that the unprivileged user can run. Returns its path."""
-    target = sandbox.work / (name or Path(source).name)
-    shutil.copyfile(source, target)
-    target.chmod(mode)
-    return target
 
 
 @pytest.fixture
@@ -38,35 +31,7 @@ def client(sandbox):
 @pytest.fixture
 def compiled(sandbox):
     """A callable: C source, made into a program or library of that name in the sandbox."""
-    def make(name, source, *flags):
-        target = sandbox.work / name
-        subprocess.run(["cc", "-x", "c", "-", "-o", target, *map(str, flags)], input=source, text=True, check=True)
-        target.chmod(0o755)
-        return target
-    return make
-
-
-def commands(done):
-    """The command lines of the covered processes."""
-    return [e["argv"] for e in done.of("process.start")]
-
-
-def assert_covered(done, *argv):
-    assert list(map(str, argv)) in commands(done), f"not covered: {argv}\n{done}"
-
-
-def uncovered(done):
-    return [(e["target"], e["reason"]) for e in done.of("process.uncovered")]
-
-
-def assert_uncovered(done, path, reason):
-    """The program is recorded, and named in the report's one line, which is no error."""
-    path = os.path.realpath(path)
-    assert (path, reason) in uncovered(done), str(done)
-    done.assert_worked()
-    lines = [line for line in done.stderr.splitlines() if line.startswith("tapline:")]
-    assert len(lines) == 1 and "could not be watched: " in lines[0], str(done)
-    assert f"{path} ({reason})" in lines[0], str(done)
+    return lambda name, source, *flags: compile_c(sandbox, name, source, *flags)
 
 
 def variables(done):
@@ -214,9 +179,6 @@ def test_npms_install_scripts(sandbox, index, npm):
 
 
 # -- what cannot be covered
-
-HELLO = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n"
-
 
 def test_a_static_program(sandbox, compiled):
     program = compiled("fixed", HELLO, "-static")

@@ -116,7 +116,7 @@ def wheel(name, version, requires=(), metadata_file=True, pad=2000):
     return File(f"{dist}-{version}-py3-none-any.whl", out.getvalue(), metadata if metadata_file else None)
 
 
-def _tarball(files):
+def tarball(files):
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as archive:
         for path, data in files.items():
@@ -132,7 +132,7 @@ def sdist(name, version):
     top = f"{dist}-{version}"
     pyproject = ('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
                  f'[project]\nname = "{name}"\nversion = "{version}"\n')
-    return File(f"{top}.tar.gz", _tarball({
+    return File(f"{top}.tar.gz", tarball({
         f"{top}/PKG-INFO": _metadata(name, version, []),
         f"{top}/pyproject.toml": pyproject.encode(),
         f"{top}/backend.py": BACKEND.format(dist=dist, name=name, version=version, module=dist).encode(),
@@ -160,7 +160,7 @@ class NpmPackage:
         for version in versions:
             manifest = {"name": name, "version": version, "main": "index.js", "license": "MIT",
                         "description": f"{name}, a test package", "dependencies": dependencies}
-            data = _tarball({
+            data = tarball({
                 "package/package.json": json.dumps(manifest, indent=1).encode(),
                 "package/index.js": f'module.exports = "{name} {version}";\n'.encode(),
             })
