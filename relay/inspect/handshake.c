@@ -244,8 +244,9 @@ void handshake_hello(struct intercept *ic)
 /* While the client is suspended nobody reads from it, yet it may give up. */
 static bool client_gave_up(struct intercept *ic)
 {
+        struct wire *w = &ic->client.wire;
         char byte;
-        ssize_t n = recv(ic->client.wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        ssize_t n = w->may_read ? recv(w->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
 
         if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)))
                 return false;

@@ -19,6 +19,7 @@ enum {
         SPARE_CAP = 32, /* half a megabyte: what a busy turn of the loop uses at once */
         NAME_CAP = 256,
         SKIPPED_EARLY_DATA = 1 << 20,
+        READ_BUFFER = 65536 + 1024,
 };
 
 struct distrusted {
@@ -32,7 +33,9 @@ static void set_common(SSL_CTX *ctx)
         SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
         SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
+        /* Four records at a time: a call of recv(2) costs more than decrypting one. */
         SSL_CTX_set_read_ahead(ctx, 1);
+        SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_info_callback(ctx, handshake_on_info);
 }
@@ -94,7 +97,9 @@ struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct recor
         in->wire = wire_method_new();
         in->client_ctx = client_context_new(in);
         in->origin_ctx = origin_context_new();
-        if (in->wire && in->client_ctx && in->origin_ctx)
+        in->corks[0] = malloc(WIRE_CORK);
+        in->corks[1] = malloc(WIRE_CORK);
+        if (in->wire && in->client_ctx && in->origin_ctx && in->corks[0] && in->corks[1])
                 return in;
         inspector_free(in);
         ERR_clear_error();
@@ -119,6 +124,8 @@ void inspector_free(struct inspector *in)
                 free(in->chunks);
                 in->chunks = next;
         }
+        free(in->corks[0]);
+        free(in->corks[1]);
         SSL_CTX_free(in->client_ctx);
         SSL_CTX_free(in->origin_ctx);
         BIO_meth_free(in->wire);

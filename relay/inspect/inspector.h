@@ -27,6 +27,7 @@ struct inspector {
         bool trusting;         /* origin_ctx has the roots */
         enum inspector_mode mode;
         struct distrusted *distrusted; /* owned; oldest first */
+        char *corks[2];                /* owned: WIRE_CORK bytes each, in use during a turn only */
         void *chunks;                  /* owned: spare buffers, each pointing at the next */
         unsigned chunk_count;
 };

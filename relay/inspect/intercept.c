@@ -149,6 +149,11 @@ static void run_phase(struct intercept *ic)
         }
 }
 
+void intercept_ready(struct intercept *ic, bool client, uint32_t events)
+{
+        wire_ready(client ? &ic->client.wire : &ic->origin.wire, events);
+}
+
 static enum intercept_result result_of(const struct intercept *ic)
 {
         if (ic->phase == PHASE_PASSED)

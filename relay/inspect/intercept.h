@@ -2,8 +2,8 @@
  * The client's handshake is suspended after its hello; the origin's is finished first with the
  * client's SNI, ALPN and versions, and verified; then the client gets a leaf and the ALPN the
  * origin chose. Bytes are never changed. Works on two connected non-blocking descriptors that the
- * flow owns; the flow registers them edge-triggered for reading and writing and calls
- * intercept_drive on any readiness. */
+ * flow owns; the flow registers them edge-triggered for reading and writing, tells their readiness
+ * (intercept_ready) and then calls intercept_drive. */
 #ifndef INSPECT_INTERCEPT_H
 #define INSPECT_INTERCEPT_H
 
@@ -42,6 +42,10 @@ struct intercept;
 /* Returns NULL with errno. Caller owns. */
 struct intercept *intercept_new(const struct intercept_setup *setup);
 void intercept_free(struct intercept *ic); /* NULL allowed */
+
+/* One of the descriptors is ready, as epoll says (EPOLLIN and so on, edge-triggered). Tell each
+ * time, then drive. */
+void intercept_ready(struct intercept *ic, bool client, uint32_t events);
 
 /* Do all that can be done without blocking: until both descriptors say EAGAIN, or until one call
  * has moved so much that others should have their turn (then intercept_has_more is true, and no

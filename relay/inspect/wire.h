@@ -23,12 +23,18 @@ struct wire {
         bool eof;       /* the stream has ended */
         int error;      /* errno of a failed read, or 0 */
         int broken;     /* errno of a failed write, or 0 */
+        bool may_read;  /* something may have come since the last time there was nothing */
+        bool may_end;   /* and its end may be behind it */
         uint64_t bytes; /* read from the descriptor */
         char *kept;     /* owned: read so far; unread by OpenSSL from kept_at on */
         size_t kept_len, kept_at, kept_cap;
         char *held; /* owned: to be written first */
         size_t held_len;
+        char *cork; /* borrowed: where writes are collected, or NULL */
+        size_t cork_len;
 };
+
+enum { WIRE_CORK = 65536 };
 
 /* The method for wire_bio; one per process is enough. NULL when out of memory. Caller owns. */
 BIO_METHOD *wire_method_new(void);
@@ -48,7 +54,16 @@ size_t wire_fill(struct wire *w);
 /* Stop keeping, write what was held back. What does not fit goes before the next write. */
 void wire_open(struct wire *w);
 
-/* Write what is still held. Returns true when nothing is left. */
+/* The descriptor's readiness, as epoll told it edge-triggered: without it nothing is read after the
+ * first time that there was nothing. Saves the calls that would only say so again. */
+void wire_ready(struct wire *w, uint32_t events);
+
+/* Collect what is written in scratch, WIRE_CORK bytes, until it is full, or flushed, or uncorked: a
+ * call of send(2) costs more than a TLS record. */
+void wire_cork(struct wire *w, char *scratch);
+void wire_uncork(struct wire *w);
+
+/* Write what is held or collected. Returns true when nothing is left. */
 bool wire_flush(struct wire *w);
 
 /* Read and discard, to see the end. Returns true when it has come (eof or error). */

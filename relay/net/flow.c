@@ -49,6 +49,8 @@ static void side_ready(struct watch *w, uint32_t events)
 
         if ((events & (EPOLLRDHUP | EPOLLERR)) == EPOLLRDHUP)
                 side->fin_seen = true;
+        if (side->flow->intercept != NULL)
+                intercept_ready(side->flow->intercept, side_is_client(side), events);
         tunnel_drive(side->flow, events);
 }
 

@@ -319,7 +319,8 @@ static inline void *lab_origin_thread(void *arg)
 
 static inline void lab_watch(int epoll_fd, int fd)
 {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                    .data.fd = fd};
 
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
         assert(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
@@ -333,8 +334,12 @@ static inline void lab_drive(struct lab *lab)
         lab_watch(epoll_fd, lab->relay_client_fd);
         lab_watch(epoll_fd, lab->relay_origin_fd);
         while ((lab->result = intercept_drive(lab->ic)) == INTERCEPT_BUSY) {
-                if (intercept_has_more(lab->ic) ||
-                    epoll_wait(epoll_fd, events, 4, lab->idle_ms) != 0)
+                int n = intercept_has_more(lab->ic) ? 0
+                                                    : epoll_wait(epoll_fd, events, 4, lab->idle_ms);
+                for (int i = 0; i < n; i++)
+                        intercept_ready(lab->ic, events[i].data.fd == lab->relay_client_fd,
+                                        events[i].events);
+                if (n || intercept_has_more(lab->ic))
                         continue;
                 lab->limit = intercept_limit(lab->ic);
                 if (lab->expire)
