@@ -13,6 +13,7 @@ PYTHON  ?= /usr/bin/python3
 
 B := build$(if $(SAN),-$(SAN))
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+FUZZER   :=
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
         -Wvla -Wundef -Wwrite-strings -Wformat=2 $(if $(CI)$(WERROR),-Werror)
 STD  := -std=gnu11 -MMD -MP
@@ -34,6 +35,7 @@ PRELOAD_SRC := $(sort $(wildcard preload/*.c))
 # include/tapline_program.h: what both halves ask of a program before it is started.
 SHARED_SRC  := preload/program.c preload/choose.c
 UNIT_SRC    := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ_SRC    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 CLIENT_SRC  := $(sort $(wildcard tests/clients/*.c))
 
 RELAY_OBJ   := $(RELAY_SRC:%.c=$B/%.o)
@@ -41,10 +43,12 @@ PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
 SHARED_OBJ  := $(SHARED_SRC:%.c=$B/%.o)
 MAIN_OBJ    := $B/relay/cli/main.o
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$B/fuzz/%)
+FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -66,7 +70,7 @@ $B/deps: contrib/packages contrib/deps.sh
 
 $(RELAY_OBJ): $B/%.o: %.c $B/flags | $B/deps
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CPPFLAGS) $(CFLAGS) $(RELAY_C) $(SANFLAGS) -c -o $@ $<
+	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CPPFLAGS) $(CFLAGS) $(RELAY_C) $(SANFLAGS) $(FUZZER) -c -o $@ $<
 
 $(PRELOAD_OBJ): $B/%.o: %.c $B/flags | $B/deps
 	@mkdir -p $(@D)
@@ -94,6 +98,14 @@ $(CLIENT_BIN): $B/clients/%: tests/clients/%.c $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $< -lpthread
 
+$B/counts/drive_preload: tests/counts/drive_preload.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -o $@ $<
+
+$B/counts/drive_relay: tests/counts/drive_relay.c $B/librelay.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
+
 clients: $(CLIENT_BIN)
 
 #: make            build build/tapline and build/libtapline.so
@@ -110,11 +122,41 @@ try:
 #: make check      install what the tests need, then run them all
 check:
 	sh contrib/deps.sh install build check
-	$(MAKE) all clients check-unit
+	$(MAKE) all clients check-unit check-corpus check-counts
 	$(MAKE) check-e2e
 
 check-unit: $(UNIT_BIN)
 	@set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+
+# Figures are compared for what `make` builds, not for a build with sanitizers.
+check-counts: all $B/counts/drive_preload $B/counts/drive_relay
+	CC='$(CC)' $(PYTHON) tests/counts/count.py $B
+
+#: make counts-accept  write today's instruction counts of the hot paths into tests/counts/counts.txt
+counts-accept: all $B/counts/drive_preload $B/counts/drive_relay
+	CC='$(CC)' $(PYTHON) tests/counts/count.py $B --accept
+
+# The committed corpora once through their targets, without a fuzzer.
+check-corpus: $(FUZZ_REPLAY)
+	@set -e; for t in $(FUZZ_REPLAY); do $$t tests/fuzz/corpus/$${t##*/fuzz_}; done
+
+$(FUZZ_REPLAY): $B/replay/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/fuzz/fuzz_http.h $B/librelay.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(RELAY_CPP) -Ipreload $(CFLAGS) $(RELAY_C) $(SANFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c $B/librelay.a $(RELAY_LIBS)
+
+#: make fuzz       libFuzzer on every parser, FUZZ_SECONDS each (default 600); FUZZ="head socks" chooses
+FUZZ_SECONDS ?= 600
+FUZZ ?= $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
+fuzz:
+	sh contrib/deps.sh install build fuzz
+	$(MAKE) CC=clang B=build-fuzz SANFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=undefined' FUZZER=-fsanitize=fuzzer-no-link fuzz-targets
+	FUZZ_SECONDS=$(FUZZ_SECONDS) sh contrib/fuzz.sh build-fuzz $(FUZZ)
+
+fuzz-targets: $(FUZZ_BIN)
+
+$(FUZZ_BIN): $B/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h tests/fuzz/fuzz_http.h $B/librelay.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(RELAY_CPP) -Ipreload $(CFLAGS) $(RELAY_C) $(SANFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 
 check-e2e: all clients
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/gates tests/e2e $(PYTEST_ARGS)
@@ -154,6 +196,6 @@ uninstall:
 
 #: make clean      remove what was built
 clean:
-	rm -rf build build-address build-undefined build-thread
+	rm -rf build build-fuzz build-coverage build-address build-undefined build-thread
 
--include $(RELAY_OBJ:.o=.d) $(PRELOAD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(CLIENT_BIN:=.d)
+-include $(RELAY_OBJ:.o=.d) $(PRELOAD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(CLIENT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_REPLAY:=.d)

@@ -108,6 +108,16 @@ static size_t escape_one(const unsigned char *s, size_t left, char out[8], size_
         return n;
 }
 
+/* How many bytes from s on stand for themselves in JSON: most strings are nothing else. */
+static size_t plain_len(const unsigned char *s, size_t len)
+{
+        size_t n = 0;
+
+        while (n < len && s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+                n++;
+        return n;
+}
+
 /* Append value as a JSON string. Returns false, with e unchanged, if it does not fit. */
 static bool put_string(struct event *e, const char *value, size_t len)
 {
@@ -119,13 +129,18 @@ static bool put_string(struct event *e, const char *value, size_t len)
                 return false;
         put(e, "\"", 1);
         for (size_t i = 0; i < len; i += used) {
-                size_t n = escape_one(s + i, len - i, out, &used);
+                const char *from = value + i;
+                size_t n = used = plain_len(s + i, len - i);
 
+                if (n == 0) {
+                        n = escape_one(s + i, len - i, out, &used);
+                        from = out;
+                }
                 if (room(e) < n + 1) {
                         e->len = start;
                         return false;
                 }
-                put(e, out, n);
+                put(e, from, n);
         }
         put(e, "\"", 1);
         return true;
@@ -182,11 +197,22 @@ void event_str(struct event *e, const char *key, const char *value)
                 event_strn(e, key, value, strlen(value));
 }
 
+/* Write value before end, with at least that many digits. Returns where it begins. */
+static char *digits_before(char *end, uint64_t value, int least)
+{
+        for (; least > 0 || value > 0; least--, value /= 10)
+                *--end = (char)('0' + value % 10);
+        return end;
+}
+
 void event_int(struct event *e, const char *key, int64_t value)
 {
-        char text[24];
+        char text[24], *end = text + sizeof text;
+        char *at = digits_before(end, value < 0 ? -(uint64_t)value : (uint64_t)value, 1);
 
-        put_raw(e, key, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value));
+        if (value < 0)
+                *--at = '-';
+        put_raw(e, key, at, (size_t)(end - at));
 }
 
 void event_bool(struct event *e, const char *key, bool value)
@@ -196,11 +222,13 @@ void event_bool(struct event *e, const char *key, bool value)
 
 void event_ms(struct event *e, const char *key, int64_t microseconds)
 {
-        char text[32];
-        long long us = microseconds < 0 ? 0 : (long long)microseconds;
+        char text[32], *end = text + sizeof text, *at;
+        uint64_t us = microseconds < 0 ? 0 : (uint64_t)microseconds;
 
-        put_raw(e, key, text,
-                (size_t)snprintf(text, sizeof text, "%lld.%03lld", us / 1000, us % 1000));
+        at = digits_before(end, us % 1000, 3);
+        *--at = '.';
+        at = digits_before(at, us / 1000, 1);
+        put_raw(e, key, at, (size_t)(end - at));
 }
 
 /* When an opening bracket does not fit, the event takes nothing more until the matching close: the
@@ -249,16 +277,23 @@ void event_close_array(struct event *e)
         close_nested(e, ']');
 }
 
+/* Most events share their second with the one before. */
 static void put_time(struct event *e, int64_t time_ns)
 {
+        static _Thread_local char stamp[48]; /* of `cached`, up to its point and six digits */
+        static _Thread_local size_t len;
+        static _Thread_local time_t cached;
         time_t seconds = (time_t)(time_ns / 1000000000);
-        char text[48], stamp[80];
         struct tm tm;
 
-        gmtime_r(&seconds, &tm);
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(stamp, sizeof stamp, "%s.%06dZ", text, (int)(time_ns % 1000000000 / 1000));
-        event_str(e, "time", stamp);
+        if (len == 0 || seconds != cached) {
+                gmtime_r(&seconds, &tm);
+                len = strftime(stamp, sizeof stamp - 8, "%Y-%m-%dT%H:%M:%S.", &tm);
+                cached = seconds;
+        }
+        digits_before(stamp + len + 6, (uint64_t)(time_ns % 1000000000 / 1000), 6);
+        stamp[len + 6] = 'Z';
+        event_strn(e, "time", stamp, len + 7);
 }
 
 void event_begin_at(struct event *e, enum event_kind kind, const struct event_who *who,

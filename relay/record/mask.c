@@ -91,10 +91,14 @@ static bool same(const char *text, size_t len, const char *word)
 static bool contains(const char *text, size_t len, const char *word)
 {
         size_t word_len = strlen(word);
+        unsigned char low = (unsigned char)word[0], high = (unsigned char)toupper(low);
 
-        for (size_t i = 0; i + word_len <= len; i++)
-                if (strncasecmp(text + i, word, word_len) == 0)
+        for (size_t i = 0; i + word_len <= len; i++) {
+                unsigned char c = (unsigned char)text[i];
+
+                if ((c == low || c == high) && strncasecmp(text + i, word, word_len) == 0)
                         return true;
+        }
         return false;
 }
 
