@@ -1,6 +1,7 @@
 /* ca.c: the CA of one run. Owns its keys, which exist in this process's memory only, and the cache
  * of leafs. What a certificate looks like is leaf.c's business. Used by handshake.c and trust's
  * export (for the certificate). */
+#define OPENSSL_SUPPRESS_DEPRECATED /* for new_leaf_key() alone */
 #include "inspect/ca.h"
 #include "inspect/leaf.h"
 
@@ -27,8 +28,23 @@ struct leaf {
 struct ca {
         EVP_PKEY *key, *leaf_ec, *leaf_rsa; /* owned; leaf_rsa NULL until needed */
         X509 *cert;                         /* owned */
-        struct leaf *leafs;                 /* owned; oldest first */
+        struct leaf *leafs;                 /* owned; longest unused first */
 };
+
+/* A key in OpenSSL's older form. X509_set_pubkey(3) takes that as it is, while one of EVP_EC_gen()
+ * is written out and read back for each certificate, which takes seven times as long as signing it.
+ */
+static EVP_PKEY *new_leaf_key(void)
+{
+        EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+        EVP_PKEY *key = EVP_PKEY_new();
+
+        if (ec && key && EC_KEY_generate_key(ec) && EVP_PKEY_assign_EC_KEY(key, ec))
+                return key;
+        EC_KEY_free(ec);
+        EVP_PKEY_free(key);
+        return NULL;
+}
 
 struct ca *ca_new(void)
 {
@@ -37,7 +53,7 @@ struct ca *ca_new(void)
         if (!ca)
                 return NULL;
         ca->key = EVP_EC_gen("P-256");
-        ca->leaf_ec = EVP_EC_gen("P-256");
+        ca->leaf_ec = new_leaf_key();
         ca->cert = ca->key ? leaf_make_ca(ca->key) : NULL;
         if (ca->leaf_ec && ca->cert)
                 return ca;
@@ -122,8 +138,12 @@ static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_
 
         cache_key(cached_as, sizeof cached_as, name, origin, rsa);
         HASH_FIND_STR(ca->leafs, cached_as, leaf);
-        if (leaf)
+        if (leaf) {
+                /* The table is in order of use. */
+                HASH_DEL(ca->leafs, leaf);
+                HASH_ADD_KEYPTR(hh, ca->leafs, leaf->key, strlen(leaf->key), leaf);
                 return leaf;
+        }
         X509 *cert = leaf_make(ca->cert, ca->key, key, name, origin);
         return cert ? keep_leaf(ca, cached_as, cert) : NULL;
 }
@@ -133,7 +153,7 @@ int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, bool rs
         EVP_PKEY *key = leaf_key(ca, rsa);
         struct leaf *leaf = key ? get_leaf(ca, name, origin, key, rsa) : NULL;
 
-        if (leaf && SSL_use_certificate(ssl, leaf->cert) == 1 && SSL_use_PrivateKey(ssl, key) == 1)
+        if (leaf && SSL_use_cert_and_key(ssl, leaf->cert, key, NULL, 1) == 1)
                 return 0;
         ERR_clear_error();
         return -EIO;

@@ -18,6 +18,9 @@ int handshake_on_verify(int ok, X509_STORE_CTX *store);
 /* SSL_CTX_set_client_cert_cb(3): stops the handshake; we have no certificate of the client's. */
 int handshake_on_certificate_request(SSL *ssl, X509 **cert, EVP_PKEY **key);
 
+/* SSL_CTX_sess_set_new_cb(3): keeps the origin's session for the next connection. */
+int handshake_on_session(SSL *ssl, SSL_SESSION *session);
+
 /* SSL_CTX_set_info_callback(3): remembers alerts. */
 void handshake_on_info(const SSL *ssl, int where, int value);
 

@@ -67,6 +67,8 @@ static SSL_CTX *origin_context_new(void)
         set_common(ctx);
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, handshake_on_verify);
         SSL_CTX_set_client_cert_cb(ctx, handshake_on_certificate_request);
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(ctx, handshake_on_session);
         return ctx;
 }
 
@@ -97,9 +99,11 @@ struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct recor
         in->wire = wire_method_new();
         in->client_ctx = client_context_new(in);
         in->origin_ctx = origin_context_new();
+        in->resume = resume_new();
         in->corks[0] = malloc(WIRE_CORK);
         in->corks[1] = malloc(WIRE_CORK);
-        if (in->wire && in->client_ctx && in->origin_ctx && in->corks[0] && in->corks[1])
+        if (in->wire && in->client_ctx && in->origin_ctx && in->corks[0] && in->corks[1] &&
+            in->resume)
                 return in;
         inspector_free(in);
         ERR_clear_error();
@@ -124,6 +128,8 @@ void inspector_free(struct inspector *in)
                 free(in->chunks);
                 in->chunks = next;
         }
+        resume_free(in->resume);
+        client_certs_free(in->client_certs);
         free(in->corks[0]);
         free(in->corks[1]);
         SSL_CTX_free(in->client_ctx);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 
 #include "inspect/ca.h"
+#include "inspect/client_cert.h"
+#include "inspect/resume.h"
 #include "inspect/trust.h"
 #include "record/writer.h"
 
@@ -18,13 +20,15 @@ enum inspector_mode {
 };
 
 struct inspector {
-        struct ca *ca;         /* borrowed */
-        struct trust *trust;   /* borrowed */
-        struct record *record; /* borrowed */
-        SSL_CTX *client_ctx;   /* owned: we are the server */
-        SSL_CTX *origin_ctx;   /* owned: we are the client */
-        BIO_METHOD *wire;      /* owned */
-        bool trusting;         /* origin_ctx has the roots */
+        struct ca *ca;                     /* borrowed */
+        struct trust *trust;               /* borrowed */
+        struct record *record;             /* borrowed */
+        SSL_CTX *client_ctx;               /* owned: we are the server */
+        SSL_CTX *origin_ctx;               /* owned: we are the client */
+        BIO_METHOD *wire;                  /* owned */
+        struct resume *resume;             /* owned: sessions with origins */
+        struct client_certs *client_certs; /* owned: of the user, for origins that ask; or NULL */
+        bool trusting;                     /* origin_ctx has the roots */
         enum inspector_mode mode;
         struct distrusted *distrusted; /* owned; oldest first */
         char *corks[2];                /* owned: WIRE_CORK bytes each, in use during a turn only */

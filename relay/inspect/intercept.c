@@ -60,6 +60,7 @@ struct intercept *intercept_new(const struct intercept_setup *setup)
                 return NULL;
         ic->inspector = setup->inspector;
         ic->flow = setup->origin->flow;
+        ic->port = setup->origin->port;
         ic->deadline_ms = session_now_ms() + HANDSHAKE_MS;
         ic->client.name = "client";
         ic->origin.name = "server";
@@ -85,6 +86,7 @@ void intercept_free(struct intercept *ic)
         recorder_free(ic->recorder);
         free(ic->name);
         free(ic->address);
+        free(ic->resume_key);
         free((char *)ic->who.exe);
         free(ic);
 }

@@ -45,6 +45,8 @@ struct intercept {
         struct hello hello;
         char *name;    /* owned: what to verify and to certify when there is no SNI, or NULL */
         char *address; /* owned, or NULL */
+        uint16_t port;
+        char *resume_key;          /* owned: of the session with the origin, or NULL */
         struct recorder *recorder; /* owned */
         struct event_who who;      /* exe owned */
         uint64_t flow;
@@ -78,20 +80,38 @@ int64_t session_now_ms(void);
 void session_close(struct intercept *ic, const struct end *by, const char *how, const char *reason,
                    int error, const struct end *abort);
 
-/* ---- handshake.c: each does what it can now and moves ic->phase on when done ---- */
+/* ---- handshake.c: each phase does what it can now and moves ic->phase on when done ---- */
+
+struct tls_event;
 
 void handshake_sniff(struct intercept *ic);
 void handshake_hello(struct intercept *ic);
+
+/* The deadline has come before the handshakes were through. */
+void handshake_expire(struct intercept *ic);
+
+/* Leave for PHASE_PASSED: with this event, with none, or with one that says why. */
+void session_pass(struct intercept *ic, const struct tls_event *what);
+void session_pass_silently(struct intercept *ic, const char *reason);
+void session_pass_by_choice(struct intercept *ic, const char *reason);
+
+/* TLS over end's wire. NULL when out of memory. */
+SSL *session_ssl_new(struct intercept *ic, SSL_CTX *ctx, struct end *end);
+
+/* ---- origin.c ---- */
+
+void handshake_begin_origin(struct intercept *ic);
 void handshake_origin(struct intercept *ic);
+
+/* ---- client.c ---- */
+
 void handshake_client(struct intercept *ic);
 
 /* The client has shown that it trusts us, or has left without a word. Only the first call counts.
  */
 void handshake_client_accepted(struct intercept *ic);
 void handshake_client_left(struct intercept *ic);
-
-/* The deadline has come before the handshakes were through. */
-void handshake_expire(struct intercept *ic);
+void session_report_client(struct intercept *ic, const char *error); /* NULL: all is well */
 
 /* ---- pump.c ---- */
 

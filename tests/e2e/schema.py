@@ -27,7 +27,7 @@ KINDS = {
                  "proxy_challenge?": "string", "credentials?": "boolean", "proxy_body?": "string",
                  "duration_ms": "ms"},
     "tls": {"side": "client|origin", "result": "ok|failed|passed", "sni?": "string", "alpn?": "string",
-            "version?": "string", "cipher?": "string", "error?": "string", "verify?": "string", "alert?": "string",
+            "version?": "string", "cipher?": "string", "resumed?": "boolean", "error?": "string", "verify?": "string", "alert?": "string",
             "issuer?": "string", "subject?": "string", "note?": "string"},
     "http.request": {"request": "integer", "source": "relay|tap", "method": "string", "url": "string",
                      "version": "string", "stream?": "integer", "headers": "headers"},
