@@ -10,6 +10,7 @@
 #define TAPLINE_ENV_QUIC    "TAPLINE_QUIC"    /* "refuse": UDP to port 443 fails */
 #define TAPLINE_ENV_RESOLVE "TAPLINE_RESOLVE" /* "local", "auto", "remote": who looks names up */
 #define TAPLINE_ENV_TAP     "TAPLINE_TAP"     /* "0": do not tap TLS calls */
+#define TAPLINE_ENV_CA      "TAPLINE_CA"      /* DER file: the run's CA; set if the run inspects */
 #define TAPLINE_ENV_ONLY    "TAPLINE_ONLY"    /* programs to watch; syntax in tapline_program.h */
 #define TAPLINE_ENV_EXCEPT  "TAPLINE_EXCEPT"  /* programs to leave alone */
 #define TAPLINE_ENV_KEEP    "TAPLINE_KEEP"    /* NAME:NAME...: put back if the rest was cleaned */

@@ -30,6 +30,7 @@ enum wire_type {
         WIRE_PASSED = 32, /* this went by without the relay: struct wire_passed */
         WIRE_NAME,        /* an address for this name? struct wire_name, name; answered by VERDICT:
                            * WIRE_STATE_OPEN with the address in peer, or WIRE_STATE_UNKNOWN */
+        WIRE_TRUST = 64,  /* the program has loaded roots: struct wire_trust, then path or bytes */
         WIRE_LOCK = 48,   /* a lock that somebody else holds: struct wire_lock, path NUL */
 };
 
@@ -173,15 +174,34 @@ struct wire_lock {
         /* absolute path NUL */
 };
 
+/* Where a program took authorities from that it trusts. */
+enum wire_trust_kind {
+        WIRE_TRUST_FILE = 1,    /* absolute path NUL */
+        WIRE_TRUST_DIRECTORY,   /* absolute paths with colons between, NUL */
+        WIRE_TRUST_SYSTEM,      /* its library's own default; nothing follows */
+        WIRE_TRUST_CERTIFICATE, /* one certificate, DER or PEM */
+        WIRE_TRUST_LOADING,     /* a handshake begins, during which roots may be loaded */
+        WIRE_TRUST_LOADED,      /* that is over: what was not told until now is not trusted */
+};
+
+struct wire_trust {
+        struct wire_head head;
+        uint16_t kind; /* enum wire_trust_kind */
+        uint16_t reserved[3];
+};
+
 struct wire_tap {
         struct wire_head head;
         struct wire_addr local; /* of the descriptor below TLS; family 0: not known */
         uint8_t from_server;    /* 1: read by the program */
-        uint8_t reserved[3];
-        uint32_t total_len; /* length of the whole read or write; the packet may hold less */
-        uint64_t tls;       /* identifies the TLS object within the process */
-        uint64_t cookie;    /* of the descriptor's socket; 0: not known */
-        /* plaintext bytes */
+        uint8_t h2;             /* 1: HTTP/2 frames, see below */
+        uint16_t name_len;      /* of the server's name (SNI), before the bytes; 0: not known */
+        uint32_t total_len;     /* length of the whole read or write; the packet may hold less */
+        uint64_t tls;           /* identifies the TLS object within the process */
+        uint64_t cookie;        /* of the descriptor's socket; 0: not known */
+        /* name, then plaintext bytes: those that begin with an HTTP/1 head; or frames of RFC 9113
+         * section 4.1, of which those of type DATA, PING and WINDOW_UPDATE are left out or have
+         * their header only */
 };
 
 /* Why the library will not be in a program that is about to be started. */

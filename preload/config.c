@@ -9,6 +9,7 @@
 #include "tapline_program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,25 @@ static size_t pack_hello(char *packet, size_t cap, int argc, char **argv)
         return at;
 }
 
+/* Now, and not when it is needed: a program may by then have given up the right to read it (root's
+ * apt does). */
+static void read_ca(void)
+{
+        const char *path = getenv(TAPLINE_ENV_CA);
+        long fd, n;
+
+        if (path == NULL || path[0] != '/')
+                return;
+        fd = sys(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+                return;
+        n = sys(SYS_read, fd, config.ca, sizeof config.ca);
+        /* 0x30: the tag of a DER sequence. One that fills the room may be longer. */
+        if (n > 0 && n < (long)sizeof config.ca && config.ca[0] == 0x30)
+                config.ca_len = (size_t)n;
+        sys(SYS_close, fd, 0, 0);
+}
+
 static void say_hello(int argc, char **argv)
 {
         _Alignas(struct wire_hello) char packet[4096];
@@ -138,7 +158,9 @@ __attribute__((constructor)) static void start(int argc, char **argv)
         config.tap = config.tap && config.ready;
         real_resolve_exec();
         fallback_init();
-        if (config.ready)
+        if (config.ready) {
+                read_ca();
                 say_hello(argc, argv);
+        }
         errno = saved;
 }

@@ -22,7 +22,9 @@ struct config {
         _Atomic bool tap;
         struct sockaddr_un relay;  /* control socket; sun_path "" if there is none */
         const char *only, *except; /* names of programs, tapline_program.h; NULL for none */
-        char record[256];          /* where to write when the relay is gone; "" for none */
+        size_t ca_len; /* TAPLINE_CA: the run's CA, in DER; 0: the run does not inspect */
+        unsigned char ca[1536];
+        char record[256]; /* where to write when the relay is gone; "" for none */
 };
 
 extern struct config config;

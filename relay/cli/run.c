@@ -9,6 +9,7 @@
 #include "cli/supervise.h"
 #include "cli/way.h"
 #include "explain/explain.h"
+#include "inspect/bundle.h"
 #include "tapline_names.h"
 #include "tapline_program.h"
 
@@ -127,6 +128,21 @@ static int make_places(struct run *r)
         return place_library(r);
 }
 
+/* For the library, which adds it where programs load their roots. */
+static int export_ca(struct run *r)
+{
+        char *path;
+        int result;
+
+        if (asprintf(&path, "%s/ca.der", r->dir) < 0)
+                return -ENOMEM;
+        result = bundle_write_der(ca_certificate(r->inspection.ca), path);
+        if (result == 0)
+                childenv_set(r->env, TAPLINE_ENV_CA, path);
+        free(path);
+        return result;
+}
+
 static int prepare_inspection(struct run *r)
 {
         const struct inspection *in = &r->inspection;
@@ -137,6 +153,8 @@ static int prepare_inspection(struct run *r)
         if (in->inspector == NULL)
                 return 0;
         result = trust_export(in->trust, ca_certificate(in->ca), r->dir, childenv_set_kept, r->env);
+        if (result == 0)
+                result = export_ca(r);
         return result < 0 ? complain("write certificates to", r->dir, -result) : 0;
 }
 

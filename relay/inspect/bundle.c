@@ -113,6 +113,35 @@ static int add_file(struct bundle *b, const char *path)
         return count ? 0 : -ENODATA;
 }
 
+static int add_der(struct bundle *b, const unsigned char *der, size_t len)
+{
+        X509 *cert = d2i_X509(NULL, &der, (long)len);
+        BIO *bio = cert ? BIO_new(BIO_s_mem()) : NULL;
+        int result = 0;
+        char *pem;
+
+        if (bio && PEM_write_bio_X509(bio, cert)) {
+                long pem_len = BIO_get_mem_data(bio, &pem);
+                result = append(b, pem, (size_t)pem_len) < 0 ? -ENOMEM : 1;
+        }
+        BIO_free(bio);
+        X509_free(cert);
+        ERR_clear_error();
+        return result;
+}
+
+int bundle_add_bytes(struct bundle *b, const char *data, size_t len)
+{
+        enum { DER_SEQUENCE = 0x30 };
+
+        if (len && (unsigned char)data[0] == DER_SEQUENCE)
+                return add_der(b, (const unsigned char *)data, len);
+        char *text = strndup(data, len);
+        int count = text ? take_blocks(b, text) : -ENOMEM;
+        free(text);
+        return count;
+}
+
 /* "5ed36f99.0": what OpenSSL looks up in a directory. Other files there are not trusted by it. */
 static bool is_hashed_name(const char *name)
 {
@@ -228,17 +257,37 @@ static int write_certificate(int fd, X509 *cert)
         return result;
 }
 
-int bundle_write(const struct bundle *b, X509 *ca, const char *path)
+/* The umask must not keep a child that runs as another user (apt's) from reading it. */
+static int create(const char *path)
 {
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        int result = 0;
+
+        if (fd < 0 || fchmod(fd, 0644) == 0)
+                return fd < 0 ? -errno : fd;
+        int error = errno;
+        close(fd);
+        return -error;
+}
+
+int bundle_write_der(X509 *ca, const char *path)
+{
+        unsigned char *der = NULL;
+        int len = i2d_X509(ca, &der), fd = len > 0 ? create(path) : -ENOMEM;
+        int result = fd < 0 ? fd : write_all(fd, (const char *)der, (size_t)len);
+
+        if (fd >= 0 && close(fd) < 0 && !result)
+                result = -errno;
+        OPENSSL_free(der);
+        return result;
+}
+
+int bundle_write(const struct bundle *b, X509 *ca, const char *path)
+{
+        int fd = create(path), result = 0;
 
         if (fd < 0)
-                return -errno;
-        /* The umask must not keep a child that runs as another user (apt's) from reading it. */
-        if (fchmod(fd, 0644) < 0)
-                result = -errno;
-        if (!result && b && b->len)
+                return fd;
+        if (b && b->len)
                 result = write_all(fd, b->pem, b->len);
         if (!result)
                 result = write_certificate(fd, ca);

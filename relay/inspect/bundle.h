@@ -18,11 +18,17 @@ void bundle_fini(struct bundle *b);
  * -errno when path cannot be read or -ENODATA when it holds no certificate. */
 int bundle_add(struct bundle *b, const char *path);
 
+/* Add the certificates in data: PEM text, or one in DER. Returns how many, or -ENOMEM. */
+int bundle_add_bytes(struct bundle *b, const char *data, size_t len);
+
 /* Add the first of the system's default bundles that exists. Returns as bundle_add. */
 int bundle_add_system(struct bundle *b);
 
 /* Add every certificate to store; those that OpenSSL cannot read are left out. */
 void bundle_fill(const struct bundle *b, X509_STORE *store);
+
+/* Write ca alone, in DER, to a new file path, readable by all. Returns 0 or -errno. */
+int bundle_write_der(X509 *ca, const char *path);
 
 /* Write b (may be NULL) and then ca to a new file path, readable by all. Returns 0 or -errno. */
 int bundle_write(const struct bundle *b, X509 *ca, const char *path);

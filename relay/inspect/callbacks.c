@@ -45,6 +45,17 @@ int handshake_on_verify(int ok, X509_STORE_CTX *store)
         return ok;
 }
 
+int handshake_on_chain(X509_STORE_CTX *store, void *unused)
+{
+        SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+        const struct intercept *ic = SSL_get_app_data(ssl);
+
+        (void)unused;
+        if (ic->roots && !ic->has_roots)
+                return (int)SSL_set_retry_verify(ssl);
+        return X509_verify_cert(store) > 0;
+}
+
 int handshake_on_certificate_request(SSL *ssl, X509 **cert, EVP_PKEY **key)
 {
         struct intercept *ic = SSL_get_app_data(ssl);

@@ -15,6 +15,10 @@ int handshake_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_le
 /* SSL_CTX_set_verify(3): changes no verdict, remembers whose certificate was refused. */
 int handshake_on_verify(int ok, X509_STORE_CTX *store);
 
+/* SSL_CTX_set_cert_verify_callback(3): the origin's certificates are there. Suspends the handshake
+ * once, for the roots that the client has loaded meanwhile, then verifies as OpenSSL does. */
+int handshake_on_chain(X509_STORE_CTX *store, void *unused);
+
 /* SSL_CTX_set_client_cert_cb(3): stops the handshake; we have no certificate of the client's. */
 int handshake_on_certificate_request(SSL *ssl, X509 **cert, EVP_PKEY **key);
 

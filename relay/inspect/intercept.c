@@ -47,6 +47,9 @@ static bool set_up(struct intercept *ic, const struct intercept_setup *setup)
                   copy_string(&ic->address, setup->address) &&
                   copy_string(&exe, setup->origin->who.exe) &&
                   wire_preload(&ic->client.wire, setup->early, setup->early_len) == 0;
+        ic->roots = setup->roots;
+        ic->roots_pending = setup->roots_pending;
+        ic->roots_ctx = setup->roots_ctx;
         ic->who = setup->origin->who;
         ic->who.exe = exe;
         return ok;

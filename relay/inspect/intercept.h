@@ -33,7 +33,15 @@ struct intercept_setup {
         const char *name;                     /* host name the client asked for, or NULL */
         const char *address;      /* the literal address dialled, used when there is no name */
         int client_fd, origin_fd; /* borrowed until intercept_free */
-        const char *early;        /* bytes already read from the client; copied */
+        /* The roots to verify the origin against, borrowed until the next call; NULL: the
+         * inspector's. Asked when the origin's certificate is there, because a client may load its
+         * roots after its hello. May be NULL. */
+        X509_STORE *(*roots)(void *ctx);
+        /* Will there be more of them at once? Then the origin is not judged yet, and
+         * intercept_drive is called when there are. Set if roots is. */
+        bool (*roots_pending)(void *ctx);
+        void *roots_ctx;   /* of both */
+        const char *early; /* bytes already read from the client; copied */
         size_t early_len;
 };
 

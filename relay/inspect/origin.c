@@ -28,6 +28,16 @@ static int verify_name(SSL *ssl, const char *name)
         return X509_VERIFY_PARAM_set1_host(param, name, 0);
 }
 
+/* The roots that count for this client. Borrowed from its SSL object. */
+static X509_STORE *roots_of(const struct intercept *ic)
+{
+        X509_STORE *own = NULL;
+
+        if (SSL_get0_verify_cert_store(ic->origin.ssl, &own) == 1 && own)
+                return own;
+        return SSL_CTX_get_cert_store(ic->inspector->origin_ctx);
+}
+
 static bool repeat_hello(SSL *ssl, const struct hello *hello)
 {
         return SSL_set_min_proto_version(ssl, hello->min_version) &&
@@ -143,7 +153,7 @@ static bool is_refused_by_staple(struct intercept *ic)
                 [STAPLE_REVOKED] = "certificate revoked",
                 [STAPLE_UNUSABLE] = "its stapled OCSP answer cannot be verified",
         };
-        X509_STORE *store = SSL_CTX_get_cert_store(ic->inspector->origin_ctx);
+        X509_STORE *store = roots_of(ic);
         struct tls_event what = {.end = &ic->origin, .result = "failed"};
         char error[200];
 
@@ -180,20 +190,69 @@ static void begin_client(struct intercept *ic)
         ic->phase = PHASE_CLIENT;
 }
 
+/* Give the origin's handshake the client's own roots, as far as they are known by now; it stands
+ * where they are needed. Returns false if there will be more at once. */
+static bool use_roots(struct intercept *ic)
+{
+        if (ic->roots_pending(ic->roots_ctx))
+                return false;
+        SSL_set1_verify_cert_store(ic->origin.ssl, ic->roots(ic->roots_ctx)); /* NULL: all */
+        ic->has_roots = true;
+        return true;
+}
+
+/* The certificate of a resumed session was verified for another client, maybe with other roots. */
+static long verify_again(struct intercept *ic)
+{
+        SSL *ssl = ic->origin.ssl;
+        X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+        X509_STORE *roots = roots_of(ic);
+        long verdict = X509_V_ERR_OUT_OF_MEM;
+
+        if (ctx && X509_STORE_CTX_init(ctx, roots, SSL_get0_peer_certificate(ssl),
+                                       SSL_get_peer_cert_chain(ssl))) {
+                X509_STORE_CTX_set_default(ctx, "ssl_server");
+                X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(ctx), SSL_get0_param(ssl));
+                X509_verify_cert(ctx);
+                verdict = X509_STORE_CTX_get_error(ctx);
+        }
+        X509_STORE_CTX_free(ctx);
+        return verdict;
+}
+
+static void origin_ready(struct intercept *ic)
+{
+        if (SSL_session_reused(ic->origin.ssl) && ic->roots) {
+                if (!ic->has_roots && !use_roots(ic))
+                        return;
+                long verdict = verify_again(ic);
+                if (verdict != X509_V_OK) {
+                        SSL_set_verify_result(ic->origin.ssl, verdict);
+                        origin_failed(ic);
+                        return;
+                }
+        }
+        begin_client(ic);
+}
+
 void handshake_origin(struct intercept *ic)
 {
         const struct wire *w = &ic->origin.wire;
+        int result, error;
 
         if (client_gave_up(ic))
                 return;
-        ERR_clear_error();
-        int result = SSL_do_handshake(ic->origin.ssl);
-        int error = SSL_get_error(ic->origin.ssl, result);
-
+        do {
+                ERR_clear_error();
+                result = SSL_do_handshake(ic->origin.ssl);
+                error = SSL_get_error(ic->origin.ssl, result);
+        } while (error == SSL_ERROR_WANT_RETRY_VERIFY && use_roots(ic));
+        if (error == SSL_ERROR_WANT_RETRY_VERIFY)
+                return;
         if (ic->wants_certificate)
                 session_pass_by_choice(ic, "the origin asks for a certificate of the client's");
         else if (result == 1)
-                begin_client(ic);
+                origin_ready(ic);
         else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
                 origin_failed(ic);
         else if (w->eof || w->error || w->broken)

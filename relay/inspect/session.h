@@ -45,6 +45,9 @@ struct intercept {
         struct hello hello;
         char *name;    /* owned: what to verify and to certify when there is no SNI, or NULL */
         char *address; /* owned, or NULL */
+        X509_STORE *(*roots)(void *ctx); /* intercept.h; may be NULL */
+        bool (*roots_pending)(void *ctx);
+        void *roots_ctx;
         uint16_t port;
         char *resume_key;          /* owned: of the session with the origin, or NULL */
         struct recorder *recorder; /* owned */
@@ -57,6 +60,7 @@ struct intercept {
         bool answer;          /* the client's handshake may go on */
         bool client_reported; /* its tls event is written */
         bool spoken;          /* plaintext has moved, either way */
+        bool has_roots;       /* the client's roots are set */
         bool wants_certificate;
         bool has_more;
         const char *first; /* who ended first, or NULL */

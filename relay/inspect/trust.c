@@ -2,7 +2,9 @@
  * clients at bundles that hold the same roots and our CA. Owns the table of variables. Reading
  * and writing of bundles is bundle.c; the reasons for each line are in docs/inspection.md. */
 #include "inspect/trust.h"
-#include "inspect/bundle.h"
+#include "inspect/java.h"
+#include "inspect/jks.h"
+#include "inspect/trust_table.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,34 +17,25 @@
 
 #include <openssl/err.h>
 
-enum variable_rule {
-        ALWAYS,    /* replaces the client's roots: its own, or those of its fallbacks, and ours */
-        ADDS,      /* adds to the client's roots: its own file, if any, and ours alone */
-        IF_SET,    /* as ALWAYS, but only where the user has set it to a file */
-        WGET_FILE, /* a wgetrc(5): the user's own lines, then ca_certificate */
-        APT_FILE,  /* an apt.conf(5): includes the user's own, then CaInfo */
-};
-
-struct variable {
-        const char *name; /* a trailing and a leading part around one '*' */
-        enum variable_rule rule;
-        const char *fallbacks[3]; /* what the client reads when this one is not set, in order */
-};
-
 static const struct variable variables[] = {
         {"SSL_CERT_FILE", ALWAYS, {"SSL_CERT_DIR"}},
-        {"CURL_CA_BUNDLE", ALWAYS, {"SSL_CERT_FILE", "SSL_CERT_DIR"}},
-        {"REQUESTS_CA_BUNDLE", ALWAYS, {"CURL_CA_BUNDLE"}},
-        {"PIP_CERT", ALWAYS, {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}},
-        {"AWS_CA_BUNDLE", ALWAYS, {"REQUESTS_CA_BUNDLE"}},
-        {"GIT_SSL_CAINFO", ALWAYS, {0}},
-        {"CARGO_HTTP_CAINFO", ALWAYS, {"SSL_CERT_FILE", "SSL_CERT_DIR"}},
-        {"YARN_HTTPS_CA_FILE_PATH", ALWAYS, {0}},
-        {"COMPOSER_CAFILE", ALWAYS, {"SSL_CERT_FILE", "SSL_CERT_DIR"}},
-        {"BUNDLE_SSL_CA_CERT", ALWAYS, {"SSL_CERT_FILE", "SSL_CERT_DIR"}},
         {"NIX_SSL_CERT_FILE", ALWAYS, {"SSL_CERT_FILE"}},
         {"NODE_EXTRA_CA_CERTS", ADDS, {0}},
         {"DENO_CERT", ADDS, {0}},
+        /* These outrank what the program or the user's configuration file chooses (a session's
+         * verify, pip.conf, git's, cargo's, .yarnrc.yml): set by us they would take away roots that
+         * the client has. */
+        {"REQUESTS_CA_BUNDLE", IF_SET, {0}},
+        {"CURL_CA_BUNDLE", IF_SET, {0}},
+        {"PIP_CERT", IF_SET, {0}},
+        {"GIT_SSL_CAINFO", IF_SET, {0}},
+        {"CARGO_HTTP_CAINFO", IF_SET, {0}},
+        {"YARN_HTTPS_CA_FILE_PATH", IF_SET, {0}},
+        {"COMPOSER_CAFILE", IF_SET, {0}},
+        {"BUNDLE_SSL_CA_CERT", IF_SET, {0}},
+        {"AWS_CA_BUNDLE", IF_SET, {0}},
+        {"PDM_PYPI_CA_CERTS", IF_SET, {0}},
+        {"HEX_CACERTS_PATH", IF_SET, {0}},
         {"npm_config_cafile", IF_SET, {0}},
         {"NPM_CONFIG_CAFILE", IF_SET, {0}},
         {"YARN_CAFILE", IF_SET, {0}},
@@ -54,35 +47,17 @@ static const struct variable variables[] = {
         {"CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", IF_SET, {0}},
         {"WGETRC", WGET_FILE, {0}},
         {"APT_CONFIG", APT_FILE, {0}},
+        {"MAVEN_OPTS", JAVA, {0}},
+        {"GRADLE_OPTS", JAVA, {0}},
+        {"SBT_OPTS", JAVA, {0}},
+        {"ANT_OPTS", JAVA, {0}},
+        {"LEIN_JVM_OPTS", JAVA, {0}},
+        {"JAVA_TOOL_OPTIONS", JAVA_MORE, {0}},
+        {"JDK_JAVA_OPTIONS", JAVA_MORE, {0}},
 };
 
 enum {
         VARIABLE_COUNT = sizeof variables / sizeof *variables,
-        CHOICES_CAP = 64, /* the table, and as many of the user's own Poetry repositories as fit */
-};
-
-/* Roots as one or more clients have them. */
-struct source {
-        struct source *next;
-        char *path; /* owned; "" is the system's, NULL adds nothing to ours */
-        struct bundle bundle;
-};
-
-/* A variable that will be set in the child. */
-struct choice {
-        const struct variable *variable;
-        char *name;            /* owned */
-        char *user_file;       /* owned: the user's own wgetrc or apt.conf, or NULL */
-        struct source *source; /* borrowed from the list */
-};
-
-struct trust {
-        struct source *sources; /* owned */
-        struct choice choices[CHOICES_CAP];
-        size_t choice_count;
-        char *hashed_dir;  /* owned: the user's SSL_CERT_DIR, or NULL */
-        X509_STORE *store; /* owned; NULL until asked for */
-        char problem[256]; /* the first one */
 };
 
 static const char *env_get(char *const env[], const char *name)
@@ -115,13 +90,17 @@ static void source_free(struct source *s)
         free(s);
 }
 
-static int source_read(struct source *s, const char *path)
+static int source_read(struct source *s, const char *path, bool java)
 {
         if (!path)
                 return 0;
         s->path = strdup(path);
         if (!s->path)
                 return -ENOMEM;
+        if (java) {
+                int count = jks_add(&s->bundle, path);
+                return count < 0 ? count : 0;
+        }
         if (*path)
                 return bundle_add(&s->bundle, path);
         /* A machine without roots is possible; its clients then trust ours alone. */
@@ -129,40 +108,46 @@ static int source_read(struct source *s, const char *path)
 }
 
 /* The roots at path, read once. Returns NULL with *error when they cannot be had. */
-static struct source *source_get(struct trust *t, const char *path, int *error)
+static struct source *source_get(struct trust *t, const char *path, bool java, int *error)
 {
         for (struct source *s = t->sources; s; s = s->next)
-                if (same_path(s->path, path))
+                if (same_path(s->path, path) && s->java == java)
                         return s;
         struct source *s = calloc(1, sizeof *s);
-        *error = s ? source_read(s, path) : -ENOMEM;
+        *error = s ? source_read(s, path, java) : -ENOMEM;
         if (s && *error) {
                 source_free(s);
                 return NULL;
         }
         if (s) {
+                s->java = java;
                 s->next = t->sources;
                 t->sources = s;
         }
         return s;
 }
 
+static bool is_java(const struct variable *v)
+{
+        return v->rule == JAVA || v->rule == JAVA_MORE;
+}
+
 static int choose(struct trust *t, const struct variable *v, const char *name, const char *path,
-                  const char *user_file)
+                  const char *users)
 {
         struct choice *c = &t->choices[t->choice_count];
         int error = 0;
 
         if (t->choice_count == CHOICES_CAP)
                 return 0;
-        c->source = source_get(t, path, &error);
+        c->source = source_get(t, path, is_java(v), &error);
         if (!c->source)
                 return error;
         c->variable = v;
         c->name = strdup(name);
-        c->user_file = user_file ? strdup(user_file) : NULL;
+        c->users = users ? strdup(users) : NULL;
         t->choice_count++;
-        return c->name && (c->user_file || !user_file) ? 0 : -ENOMEM;
+        return c->name && (c->users || !users) ? 0 : -ENOMEM;
 }
 
 /* As choose, but a bad file of the user's is noted and the variable stays as it is. */
@@ -178,6 +163,18 @@ static int choose_users(struct trust *t, const struct variable *v, const char *n
         return error;
 }
 
+/* On a machine without roots of its own a client that works has them inside: a bundle with nothing
+ * but ours would take them away. */
+static int choose_system(struct trust *t, const struct variable *v)
+{
+        int error = 0;
+        const struct source *s = source_get(t, "", false, &error);
+
+        if (!s)
+                return error;
+        return s->bundle.len ? choose(t, v, v->name, "", NULL) : 0;
+}
+
 /* The first of the fallbacks that is set, else the system's roots. */
 static int choose_fallback(struct trust *t, const struct variable *v, char *const env[])
 {
@@ -190,12 +187,13 @@ static int choose_fallback(struct trust *t, const struct variable *v, char *cons
                         return error == -ENOMEM ? error : 0;
                 }
         }
-        return choose(t, v, v->name, "", NULL);
+        return choose_system(t, v);
 }
 
-static bool is_file(const char *path)
+/* Some of these may also be "true" or "false". */
+static bool is_path(const char *value)
 {
-        return path && access(path, F_OK) == 0;
+        return value && (strchr(value, '/') || access(value, F_OK) == 0);
 }
 
 /* Variables with the user's own word in the middle: every one that is set. */
@@ -214,7 +212,7 @@ static int choose_pattern(struct trust *t, const struct variable *v, char *const
                     strncmp(equals - tail_len, tail, tail_len) != 0)
                         continue;
                 snprintf(name, sizeof name, "%.*s", (int)len, *env);
-                if (is_file(equals + 1))
+                if (is_path(equals + 1))
                         error = choose_users(t, v, name, equals + 1);
         }
         return error;
@@ -241,6 +239,20 @@ static int choose_wget(struct trust *t, const struct variable *v, char *const en
         return error;
 }
 
+/* Java's own store and ours. A store that the user's options choose, or the project's, stays. */
+static int choose_java(struct trust *t, const struct variable *v, char *const env[])
+{
+        const char *own = env_get(env, v->name);
+        char store[PATH_MAX], here[PATH_MAX];
+
+        if ((v->rule == JAVA_MORE && !own) || java_has_store(own) ||
+            !java_find_store(env, store, sizeof store) ||
+            (getcwd(here, sizeof here) && java_project_has_store(here)))
+                return 0;
+        int error = choose(t, v, v->name, store, own);
+        return error == -ENOMEM ? error : 0;
+}
+
 static int choose_variable(struct trust *t, const struct variable *v, char *const env[])
 {
         const char *value = env_get(env, v->name);
@@ -254,11 +266,14 @@ static int choose_variable(struct trust *t, const struct variable *v, char *cons
                 return value ? choose_users(t, v, v->name, value)
                              : choose(t, v, v->name, NULL, NULL);
         case IF_SET:
-                return is_file(value) ? choose_users(t, v, v->name, value) : 0;
+                return is_path(value) ? choose_users(t, v, v->name, value) : 0;
         case WGET_FILE:
                 return choose_wget(t, v, env);
         case APT_FILE:
                 return choose(t, v, v->name, "", value);
+        case JAVA:
+        case JAVA_MORE:
+                return choose_java(t, v, env);
         }
         return 0;
 }
@@ -277,6 +292,9 @@ int trust_load(struct trust **out, char *const env[], const char **problem)
         struct trust *t = calloc(1, sizeof *t);
         int error = t ? 0 : -ENOMEM;
 
+        /* What stands for the roots that clients have inside (Node, rustls with Mozilla's list). */
+        if (!error)
+                source_get(t, "", false, &error);
         for (size_t i = 0; i < VARIABLE_COUNT && !error; i++)
                 error = choose_variable(t, &variables[i], env);
         const char *hashed_dir = env_get(env, "SSL_CERT_DIR");
@@ -297,7 +315,7 @@ void trust_free(struct trust *t)
                 return;
         for (size_t i = 0; i < t->choice_count; i++) {
                 free(t->choices[i].name);
-                free(t->choices[i].user_file);
+                free(t->choices[i].users);
         }
         while (t->sources) {
                 struct source *next = t->sources->next;
@@ -333,103 +351,4 @@ X509_STORE *trust_store(struct trust *t)
         if (!t->store)
                 t->store = store_new(t);
         return t->store;
-}
-
-/* ---- writing ---- */
-
-static int source_index(const struct trust *t, const struct source *source)
-{
-        int i = 0;
-
-        for (const struct source *s = t->sources; s && s != source; s = s->next)
-                i++;
-        return i;
-}
-
-static int write_sources(const struct trust *t, X509 *ca, const char *dir)
-{
-        char path[PATH_MAX];
-        int error = 0, i = 0;
-
-        for (const struct source *s = t->sources; s && !error; s = s->next) {
-                snprintf(path, sizeof path, "%s/bundle-%d.pem", dir, i++);
-                error = bundle_write(&s->bundle, ca, path);
-        }
-        return error;
-}
-
-/* Copy a file line by line. A last line without its newline gets one. */
-static void copy_lines(const char *from, FILE *to)
-{
-        FILE *file = fopen(from, "re");
-        int c, last = '\n';
-
-        if (!file)
-                return;
-        while ((c = fgetc(file)) != EOF)
-                fputc(last = c, to);
-        if (last != '\n')
-                fputc('\n', to);
-        fclose(file);
-}
-
-/* A client's own configuration, then the line that adds ours. 0600 for wgetrc: it may hold the
- * user's passwords. Apt's holds none and is read by another user. */
-static int write_config(const struct choice *c, const char *bundle, const char *path)
-{
-        bool wget = c->variable->rule == WGET_FILE;
-        FILE *file = fopen(path, "wxe");
-
-        if (!file)
-                return -errno;
-        if (fchmod(fileno(file), wget ? 0600 : 0644) < 0) {
-                fclose(file);
-                return -EIO;
-        }
-        if (wget && c->user_file)
-                copy_lines(c->user_file, file);
-        else if (c->user_file)
-                fprintf(file, "#include \"%s\";\n", c->user_file);
-        fprintf(file, wget ? "ca_certificate = %s\n" : "Acquire::https::CaInfo \"%s\";\n", bundle);
-        return fclose(file) == 0 ? 0 : -EIO;
-}
-
-/* Root's apt reads as user _apt: a bundle behind a private directory would break what works. */
-static bool may_export(const struct choice *c, const char *dir)
-{
-        struct stat st;
-
-        if (c->variable->rule != APT_FILE || geteuid() != 0)
-                return true;
-        return stat(dir, &st) == 0 && (st.st_mode & S_IXOTH);
-}
-
-static int export_choice(const struct trust *t, const struct choice *c, const char *dir,
-                         void (*set)(void *, const char *, const char *), void *ctx)
-{
-        char bundle[PATH_MAX], config[PATH_MAX];
-        bool is_config = c->variable->rule == WGET_FILE || c->variable->rule == APT_FILE;
-        int error = 0;
-
-        snprintf(bundle, sizeof bundle, "%s/bundle-%d.pem", dir, source_index(t, c->source));
-        if (!may_export(c, dir))
-                return 0;
-        if (is_config) {
-                snprintf(config, sizeof config, "%s/%s", dir,
-                         c->variable->rule == WGET_FILE ? "wgetrc" : "apt.conf");
-                error = write_config(c, bundle, config);
-        }
-        if (!error)
-                set(ctx, c->name, is_config ? config : bundle);
-        return error;
-}
-
-int trust_export(const struct trust *t, X509 *ca, const char *dir,
-                 void (*set)(void *ctx, const char *name, const char *value), void *ctx)
-{
-        int error = strlen(dir) < PATH_MAX - 64 ? write_sources(t, ca, dir) : -ENAMETOOLONG;
-
-        for (size_t i = 0; i < t->choice_count && !error; i++)
-                error = export_choice(t, &t->choices[i], dir, set, ctx);
-        return error;
 }

@@ -230,6 +230,7 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
         case WIRE_LOCK:
         case WIRE_TAP:
         case WIRE_UNCOVERED:
+        case WIRE_TRUST:
                 message_report(c->relay, c->pid, packet, len);
                 break;
         case WIRE_VERDICT:

@@ -8,6 +8,7 @@
 #include "net/past.h"
 #include "net/process.h"
 #include "net/tapped.h"
+#include "net/trusted.h"
 #include "net/verdict.h"
 #include "record/mask.h"
 
@@ -31,6 +32,7 @@ size_t message_min_len(unsigned type)
                 [WIRE_NAME] = sizeof(struct wire_name),
                 [WIRE_PASSED] = sizeof(struct wire_passed),
                 [WIRE_UNCOVERED] = sizeof(struct wire_uncovered),
+                [WIRE_TRUST] = sizeof(struct wire_trust),
         };
 
         return type < sizeof lens / sizeof *lens && lens[type] != 0 ? lens[type] : SIZE_MAX;
@@ -186,6 +188,7 @@ static void report_hello(struct relay *relay, pid_t pid, const struct wire_hello
         if (exe == NULL)
                 return;
         process_table_set(relay->processes, pid, exe);
+        roots_begin(relay->roots, pid);
         event_begin_at(&e, EVENT_PROCESS_START, &who, 0, hello->head.time_ns);
         event_int(&e, "ppid", hello->ppid);
         event_open_array(&e, "argv");
@@ -360,6 +363,9 @@ void message_report(struct relay *relay, pid_t pid, const void *packet, size_t l
                 return;
         case WIRE_UNCOVERED:
                 report_uncovered(relay, pid, packet, len);
+                return;
+        case WIRE_TRUST:
+                trusted_message(relay, pid, packet, len);
                 return;
         case WIRE_DIAL:
         case WIRE_JOIN:

@@ -13,6 +13,7 @@
 #include "net/past.h"
 #include "net/process.h"
 #include "net/tapped.h"
+#include "net/trusted.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
 
@@ -118,11 +119,13 @@ int relay_new(struct relay **out, const struct relay_options *options)
         relay->madeup = madeup_new();
         relay->tapped = tapped_table_new();
         relay->pipes = pipe_pool_new();
+        relay->roots = roots_new();
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
-            relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL)
+            relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL ||
+            relay->roots == NULL)
                 result = -ENOMEM;
         else
-                result = open_sockets(relay);
+                result = trusted_init(relay) < 0 ? -ENOMEM : open_sockets(relay);
         if (result < 0) {
                 relay_free(relay);
                 return result;
@@ -251,5 +254,6 @@ void relay_free(struct relay *relay)
         madeup_free(relay->madeup);
         process_table_free(relay->processes);
         pipe_pool_free(relay->pipes);
+        roots_free(relay->roots);
         free(relay);
 }

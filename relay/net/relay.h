@@ -3,6 +3,7 @@
 #define NET_RELAY_H
 
 #include "inspect/intercept.h"
+#include "inspect/roots.h"
 #include "net/loop.h"
 #include "net/route.h"
 #include "record/writer.h"
@@ -53,6 +54,8 @@ struct relay {
         struct name_table *names;               /* owned */
         struct madeup_table *madeup;            /* owned */
         struct tapped_table *tapped;            /* owned */
+        struct roots *roots;                    /* owned: what each process trusts */
+        uv_timer_t roots_timer;                 /* bounds the wait for them, trusted.c */
         struct pipe_pool *pipes;                /* owned */
         struct control *control;                /* owned */
         struct control_client *control_clients; /* owned list */

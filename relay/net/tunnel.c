@@ -5,6 +5,7 @@
 #include "net/front.h"
 #include "net/move.h"
 #include "net/process.h"
+#include "net/trusted.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -188,6 +189,9 @@ static void start_intercept(struct flow *flow)
                                         .origin = &origin,
                                         .name = flow->name,
                                         .address = literal,
+                                        .roots = trusted_roots,
+                                        .roots_pending = trusted_pending,
+                                        .roots_ctx = flow,
                                         .client_fd = flow->client.fd,
                                         .origin_fd = flow->server.fd,
                                         .early = flow->server.out,

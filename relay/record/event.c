@@ -18,6 +18,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
         [EVENT_CONNECT] = "connect",
         [EVENT_UPSTREAM] = "upstream",
         [EVENT_TLS] = "tls",
+        [EVENT_TLS_ROOTS] = "tls.roots",
         [EVENT_HTTP_REQUEST] = "http.request",
         [EVENT_HTTP_RESPONSE] = "http.response",
         [EVENT_HTTP_BODY] = "http.body",

@@ -27,6 +27,7 @@ enum event_kind {
         EVENT_CONNECT,
         EVENT_UPSTREAM,
         EVENT_TLS,
+        EVENT_TLS_ROOTS,
         EVENT_HTTP_REQUEST,
         EVENT_HTTP_RESPONSE,
         EVENT_HTTP_BODY,

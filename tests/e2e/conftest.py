@@ -6,6 +6,7 @@
     make_index()    a fresh local index (tests/index); index one of those
     certs           the index's CA and leaf; runner.trust(certs.ca) are the variables that trust it
     poetry, clients virtual environments: Poetry 2.3.1; a new pip, requests, CacheControl
+    bundled         another: pycurl with its own OpenSSL 1.1
     npm             path of npm
 
 BUILD names the build directory (default: build/ of the checkout). E2E_KEEP=1 keeps what the tests wrote
@@ -139,6 +140,11 @@ def poetry():
 @pytest.fixture(scope="session")
 def clients():
     return venvs.get(venvs.CLIENTS)
+
+
+@pytest.fixture(scope="session")
+def bundled():
+    return venvs.get(venvs.BUNDLED)
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ KINDS = {
     "tls": {"side": "client|origin", "result": "ok|failed|passed", "sni?": "string", "alpn?": "string",
             "version?": "string", "cipher?": "string", "resumed?": "boolean", "error?": "string", "verify?": "string", "alert?": "string",
             "issuer?": "string", "subject?": "string", "note?": "string"},
+    "tls.roots": {"kind": "file|directory|system|certificate", "path?": "string"},
     "http.request": {"request": "integer", "source": "relay|tap", "method": "string", "url": "string",
                      "version": "string", "stream?": "integer", "headers": "headers"},
     "http.response": {"request?": "integer", "source": "relay|tap", "status": "integer", "reason?": "string",

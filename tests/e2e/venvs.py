@@ -16,6 +16,9 @@ POETRY = ("poetry==2.3.1",)
 # A newer pip than python3-venv brings on Debian 12: from 24.2 on pip takes its roots elsewhere.
 CLIENTS = ("pip>=24.2", "requests", "cachecontrol[filecache]")
 
+# A wheel with an OpenSSL 1.1 of its own inside, beside the one that Python itself is linked to.
+BUNDLED = ("pycurl==7.45.3",)
+
 
 def _cache_dir():
     path = Path("/var/tmp") / f"tapline-tests-{os.getuid()}"

@@ -16,6 +16,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "inspect/jks.h"
 #include "inspect/leaf.h"
 #include "inspect/trust.h"
 
@@ -84,7 +85,7 @@ static int tear_down(void **state)
 
 struct exported {
         char names[64][64];
-        char values[64][256];
+        char values[64][512];
         size_t count;
 };
 
@@ -193,7 +194,9 @@ static void test_nothing_set(void **state)
         const char *path = value_of(&e, "SSL_CERT_FILE");
         assert_true(has_cert(path, f->our_ca));
         assert_true(count_certs(path) > 1);
-        assert_string_equal(path, value_of(&e, "REQUESTS_CA_BUNDLE"));
+        /* Requests would take it for more than the program's own word (session.verify). */
+        assert_null(value_of(&e, "REQUESTS_CA_BUNDLE"));
+        assert_null(value_of(&e, "CURL_CA_BUNDLE"));
         /* Node and Deno add to their own roots: ours alone. */
         assert_int_equal(count_certs(value_of(&e, "NODE_EXTRA_CA_CERTS")), 1);
         assert_true(has_cert(value_of(&e, "NODE_EXTRA_CA_CERTS"), f->our_ca));
@@ -221,10 +224,11 @@ static void test_users_bundle_replaces(void **state)
         read_text(path, text, sizeof text);
         assert_null(strstr(text, "PRIVATE KEY"));
         assert_null(strstr(text, "company"));
-        /* pip would have used it too; curl and git would not. */
-        assert_string_equal(value_of(&e, "PIP_CERT"), path);
-        assert_false(has_cert(value_of(&e, "CURL_CA_BUNDLE"), f->user_ca));
-        assert_false(has_cert(value_of(&e, "GIT_SSL_CAINFO"), f->user_ca));
+        /* pip uses it too, unless its configuration file names another: PIP_CERT would outrank
+         * that. OpenSSL would not. */
+        assert_null(value_of(&e, "PIP_CERT"));
+        assert_null(value_of(&e, "GIT_SSL_CAINFO"));
+        assert_false(has_cert(value_of(&e, "SSL_CERT_FILE"), f->user_ca));
         assert_true(store_has(t, f->user_ca));
         trust_free(t);
 }
@@ -262,8 +266,8 @@ static void test_unreadable_file(void **state)
         assert_non_null(strstr(problem, "CURL_CA_BUNDLE"));
         export_all(f, t, &e);
         assert_null(value_of(&e, "CURL_CA_BUNDLE"));
-        assert_null(value_of(&e, "REQUESTS_CA_BUNDLE")); /* falls back to it */
-        assert_non_null(value_of(&e, "GIT_SSL_CAINFO"));
+        assert_null(value_of(&e, "REQUESTS_CA_BUNDLE"));
+        assert_non_null(value_of(&e, "SSL_CERT_FILE"));
         trust_free(t);
 }
 
@@ -354,6 +358,83 @@ static void test_private_directory_of_root(void **state)
         trust_free(t);
 }
 
+/* ---- Java ---- */
+
+/* A JDK, as far as it matters here, with one root. */
+static void make_jdk(const struct fixture *f, char *line)
+{
+        struct bundle empty = {0};
+        char path[128];
+
+        snprintf(path, sizeof path, "%s/lib", f->dir);
+        mkdir(path, 0700);
+        strcat(path, "/security");
+        mkdir(path, 0700);
+        strcat(path, "/cacerts");
+        assert_int_equal(jks_write(&empty, f->extra_ca, path), 0);
+        assign(line, "JAVA_HOME", f->dir);
+}
+
+static void test_java(void **state)
+{
+        struct fixture *f = *state;
+        char home[LINE_CAP], more[512];
+        make_jdk(f, home);
+        const char *env[] = {home, "MAVEN_OPTS=-Xmx1g", "JAVA_TOOL_OPTIONS=-Da=b",
+                             "GRADLE_OPTS=-Djavax.net.ssl.trustStore=/own", NULL};
+        const char *problem;
+        struct trust *t = load(env, &problem);
+        struct bundle written = {0};
+        struct exported e;
+        char path[128];
+
+        export_all(f, t, &e);
+        const char *options = value_of(&e, "MAVEN_OPTS");
+        assert_non_null(options);
+        assert_int_equal(sscanf(options, "-Djavax.net.ssl.trustStore=%127s", path), 1);
+        /* The user's own come last, where they win. */
+        assert_string_equal(options + strlen(options) - 7, " -Xmx1g");
+        assert_int_equal(jks_add(&written, path), 2);
+        snprintf(more, sizeof more, "%s", value_of(&e, "JAVA_TOOL_OPTIONS"));
+        assert_non_null(strstr(more, path));
+        assert_null(value_of(&e, "GRADLE_OPTS"));
+        assert_null(value_of(&e, "JDK_JAVA_OPTIONS")); /* Java would print it */
+        assert_true(store_has(t, f->extra_ca));
+        bundle_fini(&written);
+        trust_free(t);
+}
+
+/* Cut anywhere, and with any one byte changed, a store is read without harm. */
+static void test_broken_stores(void **state)
+{
+        struct fixture *f = *state;
+        struct bundle empty = {0}, b = {0};
+        char path[128], text[4096];
+
+        snprintf(path, sizeof path, "%s/store", f->dir);
+        assert_int_equal(jks_write(&empty, f->extra_ca, path), 0);
+        FILE *file = fopen(path, "r+");
+        size_t len = fread(text, 1, sizeof text, file);
+        for (size_t i = 0; i < len; i++) {
+                int was = (unsigned char)text[i];
+                fseek(file, (long)i, SEEK_SET);
+                fputc(was ^ 0xff, file);
+                fflush(file);
+                jks_add(&b, path);
+                bundle_fini(&b);
+                fseek(file, (long)i, SEEK_SET);
+                fputc(was, file);
+        }
+        for (size_t i = len; i-- > 0;) {
+                fflush(file);
+                assert_int_equal(ftruncate(fileno(file), (off_t)i), 0);
+                assert_true(jks_add(&b, path) <= 1);
+                bundle_fini(&b);
+        }
+        fclose(file);
+        assert_int_equal(jks_add(&b, "/nonexistent"), -ENOENT);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -365,6 +446,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_certificate_directory, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_config_files, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_private_directory_of_root, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_java, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_broken_stores, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

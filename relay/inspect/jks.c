@@ -1,0 +1,250 @@
+/* jks.c: the JKS form: magic, version, count, then per entry a tag, an alias, a time, and for a
+ * trusted certificate its type and DER; at the end SHA-1 over the password in UTF-16, a fixed
+ * text, and all bytes before. All integers are big-endian; texts have a 16-bit length. */
+#include "inspect/jks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+
+enum {
+        VERSION = 2,
+        TAG_TRUSTED = 2,
+        FILE_MAX = 16 << 20,
+        DER_SEQUENCE = 0x30,
+};
+
+static const uint32_t magic = 0xfeedfeed;
+
+/* ---- reading ---- */
+
+struct input {
+        const unsigned char *at, *end;
+        bool bad;
+};
+
+static uint64_t take_number(struct input *in, int bytes)
+{
+        uint64_t value = 0;
+
+        if (in->end - in->at < bytes)
+                in->bad = true;
+        for (int i = 0; i < bytes && !in->bad; i++)
+                value = value << 8 | *in->at++;
+        return value;
+}
+
+static const unsigned char *take_bytes(struct input *in, uint64_t len)
+{
+        const unsigned char *bytes = in->at;
+
+        if (in->bad || (uint64_t)(in->end - in->at) < len) {
+                in->bad = true;
+                return NULL;
+        }
+        in->at += len;
+        return bytes;
+}
+
+/* One entry; anything but a trusted certificate ends the reading, as its length is not known. */
+static bool take_entry(struct input *in, struct bundle *b)
+{
+        if (take_number(in, 4) != TAG_TRUSTED)
+                return false;
+        take_bytes(in, take_number(in, 2)); /* alias */
+        take_number(in, 8);                 /* when it was added */
+        take_bytes(in, take_number(in, 2)); /* "X.509" */
+        uint64_t len = take_number(in, 4);
+        const unsigned char *der = take_bytes(in, len);
+        return der && bundle_add_bytes(b, (const char *)der, len) >= 0;
+}
+
+static int add_jks(struct bundle *b, struct input in)
+{
+        int count = 0;
+
+        if (take_number(&in, 4) != magic || take_number(&in, 4) > VERSION)
+                return -ENODATA;
+        for (uint64_t left = take_number(&in, 4); left && take_entry(&in, b); left--)
+                count++;
+        return count ? count : -ENODATA;
+}
+
+static int add_x509(struct bundle *b, X509 *cert)
+{
+        unsigned char *der = NULL;
+        int len = i2d_X509(cert, &der);
+        int result = len > 0 ? bundle_add_bytes(b, (const char *)der, (size_t)len) : 0;
+
+        OPENSSL_free(der);
+        return result;
+}
+
+/* JDKs from 18 on come with a store without a password. */
+static int add_pkcs12(struct bundle *b, struct input in)
+{
+        PKCS12 *p12 = d2i_PKCS12(NULL, &in.at, in.end - in.at);
+        STACK_OF(X509) *certs = NULL;
+        EVP_PKEY *key = NULL;
+        X509 *cert = NULL;
+        int count = 0;
+
+        if (p12 && (PKCS12_parse(p12, NULL, &key, &cert, &certs) ||
+                    PKCS12_parse(p12, JKS_PASSWORD, &key, &cert, &certs)))
+                for (int i = 0; i < sk_X509_num(certs); i++)
+                        count += add_x509(b, sk_X509_value(certs, i)) == 1;
+        sk_X509_pop_free(certs, X509_free);
+        X509_free(cert);
+        EVP_PKEY_free(key);
+        PKCS12_free(p12);
+        ERR_clear_error();
+        return count ? count : -ENODATA;
+}
+
+static int slurp(const char *path, unsigned char **out, size_t *len)
+{
+        FILE *file = fopen(path, "re");
+        struct stat st;
+        int error = 0;
+
+        if (!file)
+                return -errno;
+        if (fstat(fileno(file), &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+                error = -EINVAL;
+        *out = error ? NULL : malloc((size_t)st.st_size + 1);
+        if (!error && !*out)
+                error = -ENOMEM;
+        *len = *out ? fread(*out, 1, (size_t)st.st_size, file) : 0;
+        fclose(file);
+        return error;
+}
+
+int jks_add(struct bundle *b, const char *path)
+{
+        unsigned char *data = NULL;
+        size_t len = 0;
+        int result = slurp(path, &data, &len);
+
+        if (!result) {
+                struct input in = {.at = data, .end = data + len};
+                result = len && data[0] == DER_SEQUENCE ? add_pkcs12(b, in) : add_jks(b, in);
+        }
+        free(data);
+        return result;
+}
+
+/* ---- writing ---- */
+
+struct output {
+        FILE *file;
+        EVP_MD_CTX *sum; /* owned */
+};
+
+static void put(struct output *out, const void *data, size_t len)
+{
+        EVP_DigestUpdate(out->sum, data, len);
+        fwrite(data, 1, len, out->file);
+}
+
+static void put_number(struct output *out, uint64_t value, int bytes)
+{
+        unsigned char data[8];
+
+        for (int i = bytes; i-- > 0; value >>= 8)
+                data[i] = (unsigned char)value;
+        put(out, data, (size_t)bytes);
+}
+
+static void put_text(struct output *out, const char *text)
+{
+        put_number(out, strlen(text), 2);
+        put(out, text, strlen(text));
+}
+
+static void put_entry(struct output *out, unsigned index, X509 *cert)
+{
+        unsigned char *der = NULL;
+        int len = i2d_X509(cert, &der);
+        char alias[24];
+
+        snprintf(alias, sizeof alias, "root-%u", index);
+        put_number(out, TAG_TRUSTED, 4);
+        put_text(out, alias);
+        put_number(out, 0, 8);
+        put_text(out, "X.509");
+        put_number(out, len > 0 ? (uint64_t)len : 0, 4);
+        put(out, der, len > 0 ? (size_t)len : 0);
+        OPENSSL_free(der);
+}
+
+/* The start of the checksum: it is not written. */
+static void begin_sum(EVP_MD_CTX *sum)
+{
+        static const char text[] = "Mighty Aphrodite";
+
+        EVP_DigestInit_ex(sum, EVP_sha1(), NULL);
+        for (const char *c = JKS_PASSWORD; *c; c++) {
+                unsigned char wide[2] = {0, (unsigned char)*c};
+                EVP_DigestUpdate(sum, wide, sizeof wide);
+        }
+        EVP_DigestUpdate(sum, text, sizeof text - 1);
+}
+
+static STACK_OF(X509) * certificates(const struct bundle *b, X509 *ca)
+{
+        BIO *bio = b && b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
+        STACK_OF(X509) *list = sk_X509_new_null();
+
+        while (list && bio && BIO_pending(bio) > 0) {
+                X509 *cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+                if (cert && !sk_X509_push(list, cert))
+                        X509_free(cert);
+        }
+        if (list && X509_up_ref(ca) && !sk_X509_push(list, ca))
+                X509_free(ca);
+        BIO_free(bio);
+        ERR_clear_error();
+        return list;
+}
+
+static int write_store(struct output *out, const STACK_OF(X509) * list)
+{
+        unsigned char sum[EVP_MAX_MD_SIZE];
+        unsigned sum_len = 0;
+
+        begin_sum(out->sum);
+        put_number(out, magic, 4);
+        put_number(out, VERSION, 4);
+        put_number(out, (uint64_t)sk_X509_num(list), 4);
+        for (int i = 0; i < sk_X509_num(list); i++)
+                put_entry(out, (unsigned)i, sk_X509_value(list, i));
+        EVP_DigestFinal_ex(out->sum, sum, &sum_len);
+        fwrite(sum, 1, sum_len, out->file);
+        return fchmod(fileno(out->file), 0644) < 0 || ferror(out->file) ? -EIO : 0;
+}
+
+int jks_write(const struct bundle *b, X509 *ca, const char *path)
+{
+        struct output out = {.file = fopen(path, "wxe"), .sum = EVP_MD_CTX_new()};
+        int result = out.file ? -ENOMEM : -errno;
+        STACK_OF(X509) *list = certificates(b, ca);
+
+        if (out.file && out.sum && list)
+                result = write_store(&out, list);
+        sk_X509_pop_free(list, X509_free);
+        EVP_MD_CTX_free(out.sum);
+        if (out.file && fclose(out.file) != 0 && !result)
+                result = -EIO;
+        return result;
+}
