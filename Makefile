@@ -7,6 +7,7 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib/tapline
 DATADIR ?= $(PREFIX)/share/tapline
+DOCDIR  ?= $(PREFIX)/share/doc/tapline
 MANDIR  ?= $(PREFIX)/share/man
 PKG_CONFIG ?= pkg-config
 PYTHON  ?= /usr/bin/python3
@@ -188,11 +189,14 @@ install: all
 	install -m 0755 $B/libtapline.so $(DESTDIR)$(LIBDIR)/libtapline.so
 	install -m 0644 contrib/catalogue.conf $(DESTDIR)$(DATADIR)/catalogue.conf
 	install -m 0644 docs/tapline.1 $(DESTDIR)$(MANDIR)/man1/tapline.1
+	install -d $(DESTDIR)$(DOCDIR)/findings
+	install -m 0644 docs/findings/*.md $(DESTDIR)$(DOCDIR)/findings/
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/tapline $(DESTDIR)$(LIBDIR)/libtapline.so \
 	      $(DESTDIR)$(DATADIR)/catalogue.conf $(DESTDIR)$(MANDIR)/man1/tapline.1
-	-rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR)
+	rm -rf $(DESTDIR)$(DOCDIR)/findings
+	-rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
 
 #: make clean      remove what was built
 clean:

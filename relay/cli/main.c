@@ -15,6 +15,7 @@ static const struct {
         {"relay", command_relay,
          "serve as a relay for preloaded programs and for any HTTP proxy client"},
         {"report", command_report, "explain a record again"},
+        {"explain", command_explain, "tell what a finding means"},
 };
 
 static void usage(FILE *out)

@@ -153,6 +153,8 @@ void run_record_end(struct record *rec, const struct outcome *outcome, int64_t d
                 event_int(&e, "status", outcome->status);
                 if (outcome->signal != 0)
                         event_str(&e, "signal", sigabbrev_np(outcome->signal));
+                if (outcome->oom_kills > 0)
+                        event_int(&e, "oom_kills", outcome->oom_kills);
         }
         event_ms(&e, "duration_ms", duration_us);
         event_str(&e, "relay", relay_ok ? "ok" : "lost");
@@ -179,6 +181,7 @@ void run_record_findings(struct record *rec, const struct explanation *ex)
                 event_begin(&e, EVENT_FINDING, NULL, 0);
                 event_str(&e, "code", f->code);
                 event_str(&e, "severity", severity_name(f->severity));
+                event_str(&e, "confidence", confidence_name(f->confidence));
                 event_str(&e, "summary", f->summary);
                 write_lines(&e, "evidence", f->evidence, f->evidence_count);
                 write_lines(&e, "commands", f->commands, f->command_count);

@@ -1,6 +1,7 @@
 /* Runs the command; see supervise.h. */
 #include "cli/supervise.h"
 #include "cli/commands.h"
+#include "cli/oom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,6 +96,8 @@ int supervise_command(char **command, char **env, struct outcome *out)
         int report[2], result = 0;
         pid_t pid;
 
+        int64_t kills = oom_count();
+
         *out = (struct outcome){0};
         if (pipe2(report, O_CLOEXEC) < 0)
                 return -errno;
@@ -109,6 +112,7 @@ int supervise_command(char **command, char **env, struct outcome *out)
                     sizeof out->exec_error)
                         out->exec_error = 0;
                 wait_for(pid, out);
+                out->oom_kills = kills >= 0 ? oom_count() - kills : 0;
         }
         close(report[0]);
         return result;

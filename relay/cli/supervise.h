@@ -3,12 +3,14 @@
 #ifndef CLI_SUPERVISE_H
 #define CLI_SUPERVISE_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct outcome {
         int status; /* exit status as a shell has it: 128+n for signal n; 126, 127 if exec failed */
         int signal; /* that ended it, or 0 */
-        int exec_error; /* errno of a failed exec, or 0 */
+        int exec_error;    /* errno of a failed exec, or 0 */
+        int64_t oom_kills; /* programs that the kernel ended for want of memory meanwhile */
 };
 
 /* Block the signals that supervise_command waits for. Call it before any child is forked. */

@@ -10,7 +10,8 @@ enum { SEEN_MAX = 12 };
 
 /* In this order: rules_files weighs against what those before it found. */
 static void (*const rules[])(const struct facts *facts, struct findings *findings) = {
-        rules_network, rules_proxy, rules_tls, rules_files, rules_client,
+        rules_network,  rules_proxy, rules_route, rules_tls, rules_http,
+        rules_transfer, rules_files, rules_locks, rules_end, rules_client,
 };
 
 static bool is_failed_lookup(const json_t *event)
@@ -226,4 +227,11 @@ const char *severity_name(enum severity severity)
         static const char *const names[] = {"note", "warning", "error"};
 
         return names[severity];
+}
+
+const char *confidence_name(enum confidence confidence)
+{
+        static const char *const names[] = {"possible", "likely", "certain"};
+
+        return names[confidence];
 }

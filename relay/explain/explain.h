@@ -9,9 +9,14 @@
 
 enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
 
+/* How sure the evidence makes it: it cannot be otherwise; it fits better than anything else; it is
+ * one of several things that would look like this. */
+enum confidence { CONFIDENCE_POSSIBLE, CONFIDENCE_LIKELY, CONFIDENCE_CERTAIN };
+
 struct finding {
         const char *code; /* static */
         enum severity severity;
+        enum confidence confidence;
         char *summary;   /* owned; one sentence */
         char **evidence; /* owned; lines with times (UTC, as in the record) */
         size_t evidence_count;
@@ -54,6 +59,8 @@ void explanation_free(struct explanation *ex);
 
 /* "error", "warning", "note". */
 const char *severity_name(enum severity severity);
+/* "certain", "likely", "possible". */
+const char *confidence_name(enum confidence confidence);
 
 /* Reports. record_path is shown to the reader; all return 0 or -errno of writing. */
 int report_text(const struct explanation *ex, const char *record_path, FILE *out);

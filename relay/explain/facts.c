@@ -237,6 +237,7 @@ static void on_connect(struct facts *facts, const json_t *event)
         if (flow == NULL)
                 return;
         flow->host = facts_name_of(facts, name != NULL ? name : event_get_str(event, "address"));
+        flow->address = event_get_str(event, "address");
         flow->port = event_get_int(event, "port", 0);
 }
 
@@ -312,8 +313,10 @@ static void on_answer_ok(struct facts *facts, const struct flow *flow, const jso
                 flow != NULL && flow->process ? flow->process : process_of(facts, event);
         struct host *host = flow != NULL ? host_of(facts, flow->host, 0) : NULL;
 
-        if (p != NULL)
+        if (p != NULL) {
                 p->answers++;
+                p->answered_us = event_get_time_us(event);
+        }
         if (host != NULL)
                 host->answered_us = host->trusted_us = event_get_time_us(event);
 }

@@ -18,6 +18,7 @@ struct process {
         const struct catalogue_tool *tool; /* NULL: none known, nor of an ancestor */
         size_t connects;                   /* connections it asked for */
         size_t lookups;
+        int64_t answered_us; /* time of the newest of them, or 0 */
         size_t answers; /* HTTP 2xx and 3xx, and unobserved flows on which something came back */
         struct process *next; /* all that there were, also under a pid used again */
         UT_hash_handle hh;
@@ -44,6 +45,7 @@ struct flow {
         int64_t id;
         struct process *process; /* NULL: not known */
         const char *host;        /* name if one is known, else address; NULL: not known */
+        const char *address;     /* that the program asked for; NULL: a name, or not known */
         int64_t port;
         const json_t *upstream; /* its last upstream event */
         const json_t *answer;   /* its last response below 400 */

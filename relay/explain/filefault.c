@@ -12,6 +12,7 @@ struct place {
         const struct tool_root *root;
         size_t root_len; /* of the path; 0: no cache */
         bool harmless;
+        bool in_home, in_temp; /* where it is no cache */
 };
 
 /* Calls that need no new inode: on ENOSPC they speak of blocks. */
@@ -33,7 +34,13 @@ static const char *const no_inode_count[] = {"btrfs", "vfat", "msdos", "exfat", 
  */
 static const char *const read_errnos[] = {"EACCES", "EPERM",  "EIO",
                                           "ELOOP",  "ESTALE", "ENAMETOOLONG"};
-static const char *const write_errnos[] = {"EIO", "ELOOP", "ESTALE", "ENAMETOOLONG", "ENOLCK"};
+static const char *const write_errnos[] = {"EIO", "ELOOP", "ESTALE", "ENAMETOOLONG"};
+
+/* The kernel's refusals, as distinct from faults: of the directory or of the file system. */
+static const char *const refusal_errnos[] = {"EACCES", "EPERM", "EROFS"};
+
+/* With these a file system says that it has no locks; 524 is the kernel's own, of NFS and FUSE. */
+static const char *const no_lock_errnos[] = {"ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "E524"};
 
 #define IN_LIST(event, key, list) in_list(event, key, list, sizeof(list) / sizeof((list)[0]))
 
@@ -55,7 +62,8 @@ static const char *at_of(const json_t *event)
         const char *at = event_get_str(event, "blocked");
 
         at = at != NULL ? at : event_get_str(event, "ancestor");
-        return at != NULL ? at : event_get_str(event, "path");
+        at = at != NULL ? at : event_get_str(event, "path");
+        return at != NULL ? at : ""; /* descriptors that run out have no path */
 }
 
 /* In the tool's cache; or about to make it; or in something called a cache, where a known tool
@@ -64,6 +72,7 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
                              const char *path)
 {
         struct place place = {0};
+
         if (path == NULL || path[0] != '/')
                 return place;
         place.root = tools_root_of(&facts->tools, fault->tool, path);
@@ -72,6 +81,8 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
                 place.harmless = tools_is_harmless(place.root, path);
                 return place;
         }
+        place.in_home = tools_is_in_home(&facts->tools, path);
+        place.in_temp = tools_is_temporary(&facts->tools, path);
         if (IN_LIST(fault->event, "call", making_calls))
                 place.root = tools_root_below(&facts->tools, fault->tool, path);
         place.root_len = place.root != NULL    ? strlen(path)
@@ -101,8 +112,9 @@ static bool is_of_other_user(const json_t *event, const struct place *place, con
 
 static enum finding_code space_code(const json_t *event)
 {
-        if (event_field_is(event, "errno", "EDQUOT") || IN_LIST(event, "call", data_calls) ||
-            IN_LIST(event, "fstype", no_inode_count))
+        if (event_field_is(event, "errno", "EDQUOT"))
+                return FINDING_QUOTA_EXCEEDED;
+        if (IN_LIST(event, "call", data_calls) || IN_LIST(event, "fstype", no_inode_count))
                 return FINDING_DISK_FULL;
         if (event_get_int(event, "free_inodes", -1) == 0 &&
             event_get_int(event, "free_bytes", 0) >= BLOCK_BYTES)
@@ -110,23 +122,79 @@ static enum finding_code space_code(const json_t *event)
         return FINDING_DISK_FULL;
 }
 
-/* FINDING_CODE_COUNT: no finding. */
-static enum finding_code code_of(const json_t *event, const struct place *place, const char *path)
+/* A word in "rw,nosuid,noexec". */
+static bool has_option(const json_t *event, const char *wanted)
 {
-        bool read = event_field_is(event, "intent", "read");
+        const char *at = event_get_str(event, "mount_options");
 
-        /* To give files away is for root alone, to run them a matter of their own. */
-        if (IN_LIST(event, "call", giving_calls) || event_field_is(event, "intent", "execute"))
-                return FINDING_CODE_COUNT;
+        for (size_t len; at != NULL && *at != '\0'; at += len + (at[len] == ',')) {
+                len = strcspn(at, ",");
+                if (len == strlen(wanted) && strncmp(at, wanted, len) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* What is wrong wherever it happens. */
+static enum finding_code code_anywhere(const struct file_fault *fault, const struct place *place)
+{
+        const json_t *event = fault->event;
+        bool ours = fault->tool != NULL || place->root_len > 0;
+
         if (is_space(event))
                 return space_code(event);
-        if (place->root_len == 0)
+        if (event_field_is(event, "errno", "EMFILE") || event_field_is(event, "errno", "ENFILE"))
+                return FINDING_TOO_MANY_OPEN_FILES;
+        if (ours && event_field_is(event, "errno", "EXDEV"))
+                return FINDING_CROSS_DEVICE_RENAME;
+        if (ours && event_field_is(event, "intent", "lock") &&
+            IN_LIST(event, "errno", no_lock_errnos))
+                return FINDING_LOCKS_UNSUPPORTED;
+        return FINDING_CODE_COUNT;
+}
+
+/* The home directory itself is what is wrong: it is not there (what exists lies above it), or it is
+ * what refuses. */
+static enum finding_code code_of_home(const struct facts *facts, const json_t *event,
+                                      const char *path)
+{
+        const char *home = facts->tools.home, *ancestor = event_get_str(event, "ancestor");
+        bool absent = event_field_is(event, "errno", "ENOENT");
+
+        if (home == NULL || path == NULL || ancestor == NULL ||
+            event_field_is(event, "intent", "read") ||
+            !(absent || IN_LIST(event, "errno", refusal_errnos)))
                 return FINDING_CODE_COUNT;
+        if (text_is_below(home, ancestor) && strcmp(home, ancestor) != 0 &&
+            (text_is_below(path, home) || text_is_below(home, path)))
+                return FINDING_HOME_MISSING;
+        if (!absent && !event_field_is(event, "errno", "EROFS") && strcmp(at_of(event), home) == 0)
+                return FINDING_HOME_NOT_WRITABLE;
+        return FINDING_CODE_COUNT;
+}
+
+static enum finding_code code_of_temp(const json_t *event)
+{
+        bool fits = IN_LIST(event, "errno", refusal_errnos) ||
+                    event_field_is(event, "errno", "ENOENT") ||
+                    event_field_is(event, "errno", "ENOTDIR");
+
+        return fits && event_field_is(event, "intent", "write") ? FINDING_TEMP_NOT_WRITABLE
+                                                                : FINDING_CODE_COUNT;
+}
+
+static enum finding_code code_of_cache(const json_t *event, const struct place *place,
+                                       const char *path)
+{
+        bool in_the_way = event_field_is(event, "errno", "EEXIST") &&
+                          event_field_is(event, "type", "file") &&
+                          IN_LIST(event, "call", making_calls);
+
         if (event_field_is(event, "errno", "EROFS"))
                 return FINDING_READ_ONLY_FILESYSTEM;
-        if (event_field_is(event, "errno", "ENOTDIR"))
+        if (in_the_way || event_field_is(event, "errno", "ENOTDIR"))
                 return FINDING_PATH_COMPONENT_NOT_A_DIRECTORY;
-        if (read)
+        if (event_field_is(event, "intent", "read"))
                 return IN_LIST(event, "errno", read_errnos) ? FINDING_CACHE_NOT_READABLE
                                                             : FINDING_CODE_COUNT;
         if (event_field_is(event, "errno", "EACCES") || event_field_is(event, "errno", "EPERM"))
@@ -134,6 +202,26 @@ static enum finding_code code_of(const json_t *event, const struct place *place,
                                                             : FINDING_CACHE_NOT_WRITABLE;
         return IN_LIST(event, "errno", write_errnos) ? FINDING_CACHE_NOT_WRITABLE
                                                      : FINDING_CODE_COUNT;
+}
+
+/* FINDING_CODE_COUNT: no finding. */
+static enum finding_code code_of(const struct facts *facts, const struct file_fault *fault,
+                                 const struct place *place, const char *path)
+{
+        enum finding_code code = code_anywhere(fault, place);
+
+        if (event_field_is(fault->event, "intent", "execute"))
+                return has_option(fault->event, "noexec") ? FINDING_NOEXEC : FINDING_CODE_COUNT;
+        /* To give files away is for root alone. */
+        if (IN_LIST(fault->event, "call", giving_calls))
+                return FINDING_CODE_COUNT;
+        if (code == FINDING_CODE_COUNT && (place->root_len > 0 || place->in_home))
+                code = code_of_home(facts, fault->event, path);
+        if (code != FINDING_CODE_COUNT)
+                return code;
+        if (place->root_len > 0)
+                return code_of_cache(fault->event, place, path);
+        return place->in_temp ? code_of_temp(fault->event) : FINDING_CODE_COUNT;
 }
 
 /* /dev/full and the like; a full /dev/shm is real. */
@@ -198,6 +286,7 @@ static void add_fault(struct filefault *group, const struct file_fault *fault,
         if (place->root != NULL && place->root->tool == group->tool)
                 add_cache(group, place->root->cache);
         group->count += 1 + (size_t)(folded > 0 ? folded : 0);
+        group->last = fault->event;
         group->needed = group->needed || needed;
         group->unconnected = group->unconnected || p == NULL || p->connects == 0;
         group->tried_first = group->tried_first &&
@@ -206,8 +295,22 @@ static void add_fault(struct filefault *group, const struct file_fault *fault,
 
 static bool is_of_filesystem(enum finding_code code)
 {
-        return code == FINDING_READ_ONLY_FILESYSTEM || code == FINDING_DISK_FULL ||
-               code == FINDING_INODES_EXHAUSTED;
+        return (FINDING_BIT(code) &
+                (FINDING_BIT(FINDING_READ_ONLY_FILESYSTEM) | FINDING_BIT(FINDING_DISK_FULL) |
+                 FINDING_BIT(FINDING_INODES_EXHAUSTED) | FINDING_BIT(FINDING_QUOTA_EXCEEDED) |
+                 FINDING_BIT(FINDING_LOCKS_UNSUPPORTED) | FINDING_BIT(FINDING_NOEXEC) |
+                 FINDING_BIT(FINDING_CROSS_DEVICE_RENAME))) != 0;
+}
+
+/* Can the tool not do without? Outside of caches nobody knows. */
+static bool is_needed(const json_t *event, enum finding_code code, const struct place *place)
+{
+        if (is_space(event) || code == FINDING_NOEXEC || code == FINDING_LOCKS_UNSUPPORTED)
+                return true;
+        if (code == FINDING_TOO_MANY_OPEN_FILES || code == FINDING_CROSS_DEVICE_RENAME)
+                return false;
+        return place->root_len > 0 && !place->harmless &&
+               !(place->root != NULL && place->root->cache->optional);
 }
 
 static void take(const struct facts *facts, const struct file_fault *fault, struct filefaults *out)
@@ -219,7 +322,7 @@ static void take(const struct facts *facts, const struct file_fault *fault, stru
         struct filefault *group;
         enum finding_code code;
 
-        if (path == NULL || is_device(path))
+        if (path != NULL && is_device(path))
                 return;
         if (place.root_len == 0)
                 second = place_of(facts, fault, event_get_str(fault->event, "path2"));
@@ -227,16 +330,15 @@ static void take(const struct facts *facts, const struct file_fault *fault, stru
                 path = event_get_str(fault->event, "path2");
                 place = second;
         }
-        code = code_of(fault->event, &place, path);
-        if (code == FINDING_CODE_COUNT)
+        code = code_of(facts, fault, &place, path);
+        /* Only descriptors that run out have no path. */
+        if (code == FINDING_CODE_COUNT || (path == NULL && code != FINDING_TOO_MANY_OPEN_FILES))
                 return;
         tool = place.root != NULL ? place.root->tool : fault->tool;
         group = group_of(out, code, tool,
                          is_of_filesystem(code) ? (mount != NULL ? mount : "/") : NULL);
         if (group != NULL)
-                add_fault(group, fault, &place,
-                          is_space(fault->event) ||
-                                  !(place.harmless || (place.root && place.root->cache->optional)));
+                add_fault(group, fault, &place, is_needed(fault->event, code, &place));
 }
 
 void filefault_gather(const struct facts *facts, struct filefaults *out)

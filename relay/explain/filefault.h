@@ -12,6 +12,7 @@ struct filefault {
         const struct catalogue_tool *tool; /* NULL: not known */
         const char *mount;                 /* for faults of a whole filesystem, else NULL */
         const struct file_fault *first;    /* stands for all */
+        const json_t *last;                /* the newest of them */
         const struct tool_root *root;      /* of first; NULL: known by its name only, or no cache */
         size_t root_len;                   /* of first's path: the part that is the cache's root */
         const struct catalogue_cache *caches[FILEFAULT_CACHES]; /* those hit */

@@ -19,6 +19,9 @@ static const char *place_for(const struct facts *facts, const struct filefault *
 {
         const char *temp = event_get_str(json_object_get(facts->start, "environment"), "TMPDIR");
 
+        /* The directory for temporary files is what is at fault. */
+        if (group->code == FINDING_TEMP_NOT_WRITABLE)
+                return text_is_below("/tmp", facts->tools.temp) ? "/var/tmp" : "/tmp";
         if (group->mount == NULL)
                 return places[0].shell;
         for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -85,10 +88,14 @@ static void move_temporary(struct draft *d, const struct facts *facts,
         const char *temp = event_get_str(json_object_get(facts->start, "environment"), "TMPDIR");
         const char *path = event_get_str(group->first->event, "path");
         char *mount = text_quote(group->mount != NULL ? group->mount : "/");
+        bool space = group->code == FINDING_DISK_FULL || group->code == FINDING_QUOTA_EXCEEDED ||
+                     group->code == FINDING_INODES_EXHAUSTED;
 
         if (text_is_below(path, temp != NULL ? temp : "/tmp"))
                 add_export(d, "TMPDIR", "tmp", place);
-        else if (mount != NULL)
+        else if (mount != NULL && group->code == FINDING_QUOTA_EXCEEDED)
+                text_add(&d->commands, "quota -s");
+        else if (mount != NULL && space)
                 text_add(&d->commands, "df -%s %s", group->code == FINDING_DISK_FULL ? "h" : "i",
                          mount);
         free(mount);
@@ -108,16 +115,6 @@ static const char *repair_path(const struct facts *facts, const struct filefault
         return home != NULL && strcmp(home, "/") != 0 && text_is_below(at, home) ? at : NULL;
 }
 
-/* Was it the home directory itself, or one above it, that could not be made? */
-static bool is_home(const struct facts *facts, const json_t *event)
-{
-        const char *home = event_get_str(json_object_get(facts->start, "environment"), "HOME");
-        const char *path = event_get_str(event, "path");
-
-        home = home != NULL ? home : event_get_str(facts->start, "home");
-        return home != NULL && text_is_below(home, path);
-}
-
 static char *advice_permissions(const struct facts *facts, const struct filefault *group,
                                 const char *root)
 {
@@ -126,12 +123,7 @@ static char *advice_permissions(const struct facts *facts, const struct filefaul
         char *quoted = path != NULL ? text_quote(path) : NULL, *advice;
         bool own = event_get_int(event, "owner", -1) == event_get_int(event, "uid", -2);
 
-        if (is_home(facts, event))
-                advice =
-                        text_format("The home directory does not exist and cannot be made. The "
-                                    "commands move the cache for this shell; better, set HOME to a "
-                                    "directory of your own.");
-        else if (quoted == NULL)
+        if (quoted == NULL)
                 advice = text_format(
                         "The commands move the cache for this shell. For good, have who "
                         "looks after %s make it writable for you.",
@@ -148,35 +140,65 @@ static char *advice_permissions(const struct facts *facts, const struct filefaul
         return advice;
 }
 
+static char *advice_space(const struct filefault *group, const char *mount)
+{
+        const char *moves =
+                group->root_len > 0 ? "; until then, the commands move the cache elsewhere" : "";
+
+        if (group->code == FINDING_QUOTA_EXCEEDED)
+                return text_format("Remove files of your own on %s, or have the quota raised%s.",
+                                   mount, moves);
+        return text_format("Free room on %s (see: df -%s %s)%s.", mount,
+                           group->code == FINDING_DISK_FULL ? "h" : "i", mount, moves);
+}
+
+static char *advice_place(const struct filefault *group, const char *at, const char *mount)
+{
+        switch (group->code) {
+        case FINDING_PATH_COMPONENT_NOT_A_DIRECTORY:
+                return text_format(
+                        "The commands move the cache for this shell. Or move the file out "
+                        "of the way: mv %s %s.old",
+                        at, at);
+        case FINDING_READ_ONLY_FILESYSTEM:
+                return text_format(
+                        "The commands move the cache to a filesystem that is likely to be "
+                        "writable. In a container, mount a volume on %s.",
+                        mount);
+        case FINDING_HOME_MISSING:
+                return text_format("The commands give this shell a home directory of its own. For "
+                                   "good, have the account's directory made.");
+        case FINDING_TEMP_NOT_WRITABLE:
+                return text_format("The commands put temporary files elsewhere. Or repair the "
+                                   "directory: chmod 1777 %s",
+                                   at);
+        case FINDING_CROSS_DEVICE_RENAME:
+                return text_format("The two directories must be on one file system.%s",
+                                   group->root_len > 0 ? " The commands move the cache as a whole."
+                                                       : "");
+        case FINDING_LOCKS_UNSUPPORTED:
+                return text_format("The commands move the cache to a local file system.");
+        case FINDING_NOEXEC:
+                return text_format("Put the directory where programs may be started, or have %s "
+                                   "mounted without noexec.",
+                                   mount);
+        default:
+                return NULL;
+        }
+}
+
 static char *advice_of(const struct facts *facts, const struct filefault *group, const char *root)
 {
         char *at = text_quote(filefault_blocked(group)), *advice;
         char *mount = text_quote(group->mount != NULL ? group->mount : "/");
 
-        switch (group->code) {
-        case FINDING_PATH_COMPONENT_NOT_A_DIRECTORY:
-                advice = text_format(
-                        "The commands move the cache for this shell. Or move the file out "
-                        "of the way: mv %s %s.old",
-                        at, at);
-                break;
-        case FINDING_READ_ONLY_FILESYSTEM:
-                advice = text_format(
-                        "The commands move the cache to a filesystem that is likely to be "
-                        "writable. In a container, mount a volume on %s.",
-                        mount);
-                break;
-        case FINDING_DISK_FULL:
-        case FINDING_INODES_EXHAUSTED:
-                advice = text_format("Free room on %s (see: df -%s %s)%s.", mount,
-                                     group->code == FINDING_DISK_FULL ? "h" : "i", mount,
-                                     group->root_len > 0
-                                             ? "; until then, the commands move the cache elsewhere"
-                                             : "");
-                break;
-        default:
+        if (group->code == FINDING_DISK_FULL || group->code == FINDING_INODES_EXHAUSTED ||
+            group->code == FINDING_QUOTA_EXCEEDED)
+                advice = advice_space(group, mount);
+        else
+                advice = advice_place(group, at, mount);
+        if (advice == NULL && group->code != FINDING_TOO_MANY_OPEN_FILES)
                 advice = advice_permissions(facts, group, root);
-        }
         free(mount);
         free(at);
         return advice;
@@ -187,7 +209,14 @@ void remedy_files(struct draft *d, const struct facts *facts, const struct filef
         const char *place = place_for(facts, group);
         char *root = filefault_root(group);
 
-        if (group->root_len > 0) {
+        if (group->code == FINDING_TOO_MANY_OPEN_FILES) {
+                text_add(&d->commands, "ulimit -n \"$(ulimit -Hn)\"");
+        } else if (group->code == FINDING_TEMP_NOT_WRITABLE) {
+                add_export(d, "TMPDIR", "tmp", place);
+        } else if (group->code == FINDING_HOME_MISSING ||
+                   (group->code == FINDING_HOME_NOT_WRITABLE && group->root_len == 0)) {
+                add_export(d, "HOME", "home", place);
+        } else if (group->root_len > 0) {
                 move_caches(d, group, place);
                 move_guessed(d, group, place);
         } else {

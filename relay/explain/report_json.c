@@ -23,8 +23,9 @@ static json_t *lines(char *const *items, size_t count)
 
 static json_t *finding_json(const struct finding *f)
 {
-        return json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:o}}", "code", f->code, "severity",
-                         severity_name(f->severity), "summary", text(f->summary), "evidence",
+        return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:{s:o}}", "code", f->code, "severity",
+                         severity_name(f->severity), "confidence", confidence_name(f->confidence),
+                         "summary", text(f->summary), "evidence",
                          lines(f->evidence, f->evidence_count), "advice", text(f->advice), "remedy",
                          "commands", lines(f->commands, f->command_count));
 }

@@ -131,16 +131,19 @@ static void print_finding(const struct page *page, const struct finding *f, cons
                 print_line(page, "    ", f->commands[i]);
 }
 
+static const char *name_of(const struct finding *f, bool first)
+{
+        if (f->severity != SEVERITY_ERROR)
+                return "Noticed:";
+        if (f->confidence == CONFIDENCE_CERTAIN)
+                return first ? "Cause:" : "Then:";
+        return first ? "Likely cause:" : "Then, likely:";
+}
+
 static void print_findings(const struct page *page, const struct explanation *ex)
 {
-        for (size_t i = 0; i < ex->finding_count; i++) {
-                bool error = ex->findings[i].severity == SEVERITY_ERROR;
-
-                print_finding(page, &ex->findings[i],
-                              !error   ? "Noticed:"
-                              : i == 0 ? "Cause:"
-                                       : "Then:");
-        }
+        for (size_t i = 0; i < ex->finding_count; i++)
+                print_finding(page, &ex->findings[i], name_of(&ex->findings[i], i == 0));
 }
 
 static void print_unknown(const struct page *page, const struct explanation *ex)

@@ -10,8 +10,18 @@
 void rules_network(const struct facts *facts, struct findings *findings);
 /* Upstream proxies, and proxies that the program itself speaks to (rules_proxy.c). */
 void rules_proxy(const struct facts *facts, struct findings *findings);
-/* Certificates that somebody refused (rules_tls.c). */
+/* Ways past a proxy that were not meant (rules_route.c). */
+void rules_route(const struct facts *facts, struct findings *findings);
+/* Certificates that somebody refused, versions, clocks (rules_tls.c). */
 void rules_tls(const struct facts *facts, struct findings *findings);
+/* Answers that say no, and redirects (rules_http.c). */
+void rules_http(const struct facts *facts, struct findings *findings);
+/* Answers that are late, broken off or false; repetition (rules_transfer.c). */
+void rules_transfer(const struct facts *facts, struct findings *findings);
+/* Locks that somebody else holds; after the other rules (rules_locks.c). */
+void rules_locks(const struct facts *facts, struct findings *findings);
+/* How the command ended (rules_end.c). */
+void rules_end(const struct facts *facts, struct findings *findings);
 /* Failed file calls; after the network's rules, whose faults it weighs against (rules_files.c). */
 void rules_files(const struct facts *facts, struct findings *findings);
 /* Clients that gave up for no visible reason, programs not covered (rules_client.c). */

@@ -20,14 +20,26 @@ static char *owner_of(const json_t *event)
                             : text_format("uid %lld", (long long)event_get_int(event, "owner", -1));
 }
 
+/* What the mode does not tell: chattr(1), access control lists. Static. */
+static const char *special(const json_t *event)
+{
+        if (event_get_bool(event, "immutable", false))
+                return ", immutable (chattr +i)";
+        if (event_get_bool(event, "append_only", false))
+                return ", append-only (chattr +a)";
+        if (event_get_str(event, "acl") != NULL)
+                return ", with an access control list (getfacl)";
+        return event_get_bool(event, "sticky", false) ? ", sticky" : "";
+}
+
 /* "owner root, mode 0555, you are uid 1000". Caller owns. */
 static char *permissions(const json_t *event)
 {
         const char *mode = event_get_str(event, "mode");
         char *owner = owner_of(event), *text;
 
-        text = text_format("owner %s, mode %s, you are uid %lld", owner ? owner : "?",
-                           mode != NULL ? mode : "unknown",
+        text = text_format("owner %s, mode %s%s, you are uid %lld", owner ? owner : "?",
+                           mode != NULL ? mode : "unknown", special(event),
                            (long long)event_get_int(event, "uid", -1));
         free(owner);
         return text;
@@ -54,12 +66,13 @@ static char *innocence(const struct filefault *group)
         return text_format("%s", group->unconnected ? "; the network was never tried" : "");
 }
 
-static char *summary_of(const struct filefault *group, const char *tail, const char *owner)
+/* Of faults of a cache or of what it lies on. */
+static char *summary_of_cache(const struct filefault *group, const char *tail, const char *owner)
 {
         const json_t *event = group->first->event;
         const char *at = filefault_blocked(group), *who = title(group);
         const char *error = text_errno(event_get_str(event, "errno"));
-        const char *things = group->root_len > 0 ? "'s cache" : "";
+        const char *things = group->root_len > 0 ? "'s cache" : "'s files";
 
         switch (group->code) {
         case FINDING_PATH_COMPONENT_NOT_A_DIRECTORY:
@@ -70,26 +83,64 @@ static char *summary_of(const struct filefault *group, const char *tail, const c
         case FINDING_READ_ONLY_FILESYSTEM:
                 return text_format("%s%s is on a filesystem that is mounted read-only, %s%s.", who,
                                    things, group->mount, tail);
+        case FINDING_QUOTA_EXCEEDED:
+                return text_format("The disk quota of uid %lld on %s is used up, so %s%s cannot be "
+                                   "written%s.",
+                                   (long long)event_get_int(event, "uid", -1), group->mount, who,
+                                   things, tail);
         case FINDING_DISK_FULL:
-                return event_field_is(event, "errno", "EDQUOT")
-                               ? text_format("The disk quota of uid %lld on %s is used up, so %s%s "
-                                             "cannot be written%s.",
-                                             (long long)event_get_int(event, "uid", -1),
-                                             group->mount, who,
-                                             group->root_len > 0 ? things : "'s file", tail)
-                               : text_format("The disk is full: %s has no room left for %s%s%s.",
-                                             group->mount, who,
-                                             group->root_len > 0 ? things : "'s files", tail);
+                return text_format("The disk is full: %s has no room left for %s%s%s.",
+                                   group->mount, who, things, tail);
         case FINDING_INODES_EXHAUSTED:
                 return text_format(
                         "%s has no inodes left for %s%s: it has room, but no new file can "
                         "be made%s.",
-                        group->mount, who, group->root_len > 0 ? things : "'s files", tail);
+                        group->mount, who, things, tail);
         case FINDING_CACHE_OWNED_BY_OTHER_USER:
                 return text_format("The %s %s in %s's cache belongs to %s and cannot be written%s.",
                                    kind_of_file(group), at, who, owner, tail);
         default:
                 return text_format("%s's cache is not writable: %s: %s%s.", who, at, error, tail);
+        }
+}
+
+static char *summary_of(const struct facts *facts, const struct filefault *group, const char *tail,
+                        const char *owner)
+{
+        const json_t *event = group->first->event;
+        const char *who = title(group), *error = text_errno(event_get_str(event, "errno"));
+        const char *path = event_get_str(event, "path"), *path2 = event_get_str(event, "path2");
+        const char *home = facts->tools.home != NULL ? facts->tools.home : "?";
+
+        switch (group->code) {
+        case FINDING_TOO_MANY_OPEN_FILES:
+                return event_field_is(event, "errno", "ENFILE")
+                               ? text_format("This machine has no more room for open files%s.",
+                                             tail)
+                               : text_format("%s has as many files open as it may%s.", who, tail);
+        case FINDING_HOME_MISSING:
+                return text_format("The home directory %s does not exist and cannot be made, and "
+                                   "%s needs it%s.",
+                                   home, who, tail);
+        case FINDING_HOME_NOT_WRITABLE:
+                return text_format("The home directory %s is not writable, and %s needs it: %s%s.",
+                                   home, who, error, tail);
+        case FINDING_TEMP_NOT_WRITABLE:
+                return text_format("The directory for temporary files, %s, cannot be written: "
+                                   "%s%s.",
+                                   facts->tools.temp, error, tail);
+        case FINDING_CROSS_DEVICE_RENAME:
+                return text_format("%s cannot move %s to %s: they are on different file "
+                                   "systems%s.",
+                                   who, path, path2 != NULL ? path2 : "its place", tail);
+        case FINDING_LOCKS_UNSUPPORTED:
+                return text_format("The file system %s gives no locks, and %s needs one on %s%s.",
+                                   group->mount, who, path, tail);
+        case FINDING_NOEXEC:
+                return text_format("%s cannot be started: the file system %s is mounted noexec%s.",
+                                   path, group->mount, tail);
+        default:
+                return summary_of_cache(group, tail, owner);
         }
 }
 
@@ -113,30 +164,71 @@ static void add_call(struct draft *d, const json_t *event)
         const char *path2 = event_get_str(event, "path2"), *call = event_get_str(event, "call");
         const char *error = event_get_str(event, "errno");
 
+        if (event_get_str(event, "path") == NULL) {
+                text_add_at(&d->evidence, event, "%s() failed: %s (%s)", call ? call : "a call",
+                            text_errno(error), error ? error : "?");
+                return;
+        }
         text_add_at(&d->evidence, event, "%s(\"%s\"%s%s%s) failed: %s (%s)", call ? call : "a call",
                     event_get_str(event, "path"), path2 ? ", \"" : "", path2 ? path2 : "",
                     path2 ? "\"" : "", text_errno(error), error ? error : "?");
+}
+
+static void add_filesystem(struct draft *d, const struct filefault *group)
+{
+        const json_t *event = group->first->event;
+        const char *fstype = event_get_str(event, "fstype"), *mode = event_get_str(event, "mode");
+
+        fstype = fstype != NULL ? fstype : "unknown type";
+        switch (group->code) {
+        case FINDING_READ_ONLY_FILESYSTEM:
+                text_add(&d->evidence, "filesystem %s (%s) is mounted read-only", group->mount,
+                         fstype);
+                break;
+        case FINDING_NOEXEC:
+                text_add(&d->evidence,
+                         "filesystem %s (%s) is mounted noexec; the file's mode is %s",
+                         group->mount, fstype, mode != NULL ? mode : "unknown");
+                break;
+        case FINDING_LOCKS_UNSUPPORTED:
+                text_add(&d->evidence, "filesystem %s is of type %s", group->mount, fstype);
+                break;
+        case FINDING_CROSS_DEVICE_RENAME:
+                text_add(&d->evidence, "one is on %s, the other on %s", group->mount,
+                         event_get_str(event, "mount_from") ? event_get_str(event, "mount_from")
+                                                            : "another");
+                break;
+        default:
+                text_add(&d->evidence, "filesystem %s (%s): %lld bytes and %lld inodes free",
+                         group->mount, fstype, (long long)event_get_int(event, "free_bytes", -1),
+                         (long long)event_get_int(event, "free_inodes", -1));
+        }
+        if (event_get_int(event, "quota_bytes", 0) > 0)
+                text_add(&d->evidence, "quota: %lld of %lld bytes are used",
+                         (long long)event_get_int(event, "quota_used_bytes", -1),
+                         (long long)event_get_int(event, "quota_bytes", -1));
 }
 
 /* What the relay found when it looked at the place. */
 static void add_detail(struct draft *d, const struct filefault *group)
 {
         const json_t *event = group->first->event;
-        const char *at = filefault_blocked(group), *fstype = event_get_str(event, "fstype");
+        const char *at = filefault_blocked(group), *type = event_get_str(event, "type");
+        const char *ancestor = event_get_str(event, "ancestor");
         char *rights = permissions(event);
 
-        if (group->code == FINDING_READ_ONLY_FILESYSTEM)
-                text_add(&d->evidence, "filesystem %s (%s) is mounted read-only", group->mount,
-                         fstype ? fstype : "unknown type");
-        else if (group->mount != NULL)
-                text_add(&d->evidence, "filesystem %s (%s): %lld bytes and %lld inodes free",
-                         group->mount, fstype ? fstype : "unknown type",
-                         (long long)event_get_int(event, "free_bytes", -1),
-                         (long long)event_get_int(event, "free_inodes", -1));
+        if (group->mount != NULL)
+                add_filesystem(d, group);
+        else if (group->code == FINDING_TOO_MANY_OPEN_FILES)
+                text_add(&d->evidence, "limit of open files: %lld; it had %lld open",
+                         (long long)event_get_int(event, "nofile_limit", -1),
+                         (long long)event_get_int(event, "open_files", -1));
+        else if (group->code == FINDING_HOME_MISSING)
+                text_add(&d->evidence, "what exists of it: %s (%s)", ancestor ? ancestor : "?",
+                         rights ? rights : "");
         else if (group->code == FINDING_PATH_COMPONENT_NOT_A_DIRECTORY)
                 text_add(&d->evidence, "%s is no directory (it is a %s, %s)", at,
-                         event_get_str(event, "type") ? event_get_str(event, "type") : "file",
-                         rights ? rights : "");
+                         type ? type : "file", rights ? rights : "");
         else if (filefault_is_file(group))
                 text_add(&d->evidence, "the %s %s: %s", kind_of_file(group), at,
                          rights ? rights : "");
@@ -192,14 +284,16 @@ static void add_totals(struct draft *d, const struct facts *facts, const struct 
 }
 
 static void report_group(const struct facts *facts, const struct filefault *group,
-                         enum severity severity, struct findings *findings)
+                         enum severity severity, enum confidence confidence,
+                         struct findings *findings)
 {
         struct draft *d = findings_add(findings, group->code, group->first->event);
         char *tail = innocence(group), *owner = owner_of(group->first->event);
 
         if (d != NULL && tail != NULL && owner != NULL) {
                 d->severity = severity;
-                d->summary = summary_of(group, tail, owner);
+                d->confidence = confidence;
+                d->summary = summary_of(facts, group, tail, owner);
                 if (group->first->answer != NULL)
                         add_answer(d, facts, group->first->answer);
                 add_call(d, group->first->event);
@@ -226,38 +320,64 @@ static bool is_certain(const struct filefault *group, bool network_failed)
         return group->unconnected || !is_read(group);
 }
 
+/* Programs often do without these, or do the same another way. One is taken for the cause if
+ * nothing else is known and the run ended right after it. */
+static bool is_last_word(const struct facts *facts, const struct filefault *group)
+{
+        enum { SOON_US = 3000000 };
+        static const uint64_t uncertain = FINDING_BIT(FINDING_TOO_MANY_OPEN_FILES) |
+                                          FINDING_BIT(FINDING_TEMP_NOT_WRITABLE) |
+                                          FINDING_BIT(FINDING_CROSS_DEVICE_RENAME);
+        int64_t end_us = event_get_time_us(facts->end);
+
+        return (FINDING_BIT(group->code) & uncertain) != 0 && facts_failed(facts) &&
+               end_us - event_get_time_us(group->last) < SOON_US;
+}
+
 /* A cache that is broken in the same place for another tool too, or for reading as well as for
  * writing, is one cause. */
-static bool is_explained(const struct filefaults *all, const bool *certain, size_t at)
+static bool is_explained(const struct filefaults *all, const enum confidence *sure, size_t at)
 {
         const char *blocked = filefault_blocked(&all->groups[at]);
 
         for (size_t i = 0; i < all->count; i++)
-                if (i != at && certain[i] && !certain[at] &&
+                if (i != at && sure[i] > sure[at] &&
                     strcmp(filefault_blocked(&all->groups[i]), blocked) == 0)
                         return true;
         return false;
 }
 
+/* How sure is each group to be a cause? CONFIDENCE_POSSIBLE makes a warning only. A read that
+ * failed after connecting may have been done without; it is the cause only if there is no other. */
+static void judge(const struct facts *facts, const struct filefaults *all,
+                  const struct findings *findings, enum confidence sure[FILEFAULT_GROUPS])
+{
+        bool network_failed = findings_has_error(findings, finding_network_bits);
+        bool any = findings_has_error(findings, ~UINT64_C(0));
+
+        for (size_t i = 0; i < all->count; i++) {
+                bool certain = is_certain(&all->groups[i], network_failed);
+
+                sure[i] = certain ? CONFIDENCE_CERTAIN : CONFIDENCE_POSSIBLE;
+                any = any || certain;
+        }
+        for (size_t i = 0; !any && i < all->count; i++)
+                if ((all->groups[i].needed && is_read(&all->groups[i])) ||
+                    is_last_word(facts, &all->groups[i]))
+                        sure[i] = CONFIDENCE_LIKELY;
+}
+
 void rules_files(const struct facts *facts, struct findings *findings)
 {
-        bool network_failed = findings_has_error(findings, finding_network_bits),
-             any = network_failed;
-        bool certain[FILEFAULT_GROUPS];
+        enum confidence sure[FILEFAULT_GROUPS];
         struct filefaults all;
 
         filefault_gather(facts, &all);
-        for (size_t i = 0; i < all.count; i++) {
-                certain[i] = is_certain(&all.groups[i], network_failed);
-                any = any || certain[i];
-        }
-        /* A read that failed after connecting may have been done without; it is the cause only if
-         * there is no other. */
+        judge(facts, &all, findings, sure);
         for (size_t i = 0; i < all.count; i++)
-                certain[i] =
-                        certain[i] || (!any && all.groups[i].needed && is_read(&all.groups[i]));
-        for (size_t i = 0; i < all.count; i++)
-                if (!is_explained(&all, certain, i))
+                if (!is_explained(&all, sure, i))
                         report_group(facts, &all.groups[i],
-                                     certain[i] ? SEVERITY_ERROR : SEVERITY_WARNING, findings);
+                                     sure[i] > CONFIDENCE_POSSIBLE ? SEVERITY_ERROR
+                                                                   : SEVERITY_WARNING,
+                                     sure[i], findings);
 }

@@ -55,7 +55,9 @@ static void take_lookup(const struct facts *facts, const json_t *event, struct n
         if (host != NULL && host->resolved_us > netfault_began_us(event))
                 return;
         netfault_add(all, &(struct netfault_item){
-                                  .code = FINDING_NAME_NOT_FOUND,
+                                  .code = lookup_failures[lookup_failure(event)].server
+                                                  ? FINDING_RESOLVER_UNREACHABLE
+                                                  : FINDING_NAME_NOT_FOUND,
                                   .host = name,
                                   .event = event,
                                   .certain = lookup_is_certain(facts, event, name),
@@ -65,11 +67,56 @@ static void take_lookup(const struct facts *facts, const json_t *event, struct n
 static enum finding_code code_of(const json_t *event)
 {
         if (event_field_is(event, "stage", "resolve"))
-                return FINDING_NAME_NOT_FOUND;
+                return event_field_is(event, "errno", "EAGAIN") ? FINDING_RESOLVER_UNREACHABLE
+                                                                : FINDING_NAME_NOT_FOUND;
         for (size_t i = 0; i < sizeof errnos / sizeof errnos[0]; i++)
                 if (event_field_is(event, "errno", errnos[i].name))
                         return errnos[i].code;
         return FINDING_HOST_UNREACHABLE;
+}
+
+static bool lookup_has_ipv4(const json_t *event)
+{
+        const json_t *addresses = json_object_get(event, "addresses");
+
+        for (size_t i = 0; i < json_array_size(addresses); i++) {
+                const char *address = json_string_value(json_array_get(addresses, i));
+
+                if (address != NULL && strchr(address, ':') == NULL)
+                        return true;
+        }
+        return false;
+}
+
+/* Did this machine get anywhere by IPv4, or learn of an IPv4 address of this host? */
+static bool has_ipv4(const struct facts *facts, const char *name)
+{
+        for (size_t i = 0; i < facts->events->count; i++) {
+                const json_t *event = facts->events->items[i];
+                const char *address = event_get_str(event, "address");
+
+                if (event_is(event, "upstream") && event_field_is(event, "result", "connected") &&
+                    address != NULL && strchr(address, ':') == NULL)
+                        return true;
+                if (event_is(event, "name.lookup") && event_field_is(event, "name", name) &&
+                    lookup_has_ipv4(event))
+                        return true;
+        }
+        return false;
+}
+
+static enum finding_code code_of_address(const struct facts *facts, const json_t *event,
+                                         const char *name, const struct flow *flow)
+{
+        const char *address = event_get_str(event, "address");
+        enum finding_code code = code_of(event);
+
+        address = address == NULL && flow != NULL ? flow->address : address;
+        if (address != NULL && strchr(address, ':') != NULL && strncmp(address, "::", 2) != 0 &&
+            (code == FINDING_CONNECTION_TIMED_OUT || code == FINDING_HOST_UNREACHABLE) &&
+            has_ipv4(facts, name))
+                return FINDING_IPV6_BROKEN;
+        return code;
 }
 
 static void take_upstream(const struct facts *facts, const json_t *event, struct netfaults *all)
@@ -77,17 +124,23 @@ static void take_upstream(const struct facts *facts, const json_t *event, struct
         const struct flow *flow = facts_flow(facts, event);
         const char *name = event_get_str(event, "host");
         int64_t port = event_get_int(event, "port", 0);
-        enum finding_code code = code_of(event);
+        enum finding_code code;
         const struct host *host;
 
         name = flow != NULL && flow->host != NULL ? flow->host : name;
+        if (name == NULL)
+                return;
+        code = code_of_address(facts, event, name, flow);
         host = facts_host(facts, name, port);
         if (host != NULL && host->reached_us > netfault_began_us(event))
                 return;
         netfault_add(all, &(struct netfault_item){
                                   .code = code,
                                   .host = name,
-                                  .port = code == FINDING_NAME_NOT_FOUND ? 0 : port,
+                                  .port = code == FINDING_NAME_NOT_FOUND ||
+                                                          code == FINDING_RESOLVER_UNREACHABLE
+                                                  ? 0
+                                                  : port,
                                   .event = event,
                                   .certain = true,
                           });
@@ -106,11 +159,15 @@ static char *summary_of(const struct netfault *group, const char *hosts)
         int lookup = lookup_failure(event);
 
         switch (group->code) {
+        case FINDING_RESOLVER_UNREACHABLE:
+                return text_format("The name %s cannot be resolved: %s.", hosts,
+                                   lookup >= 0 ? lookup_failures[lookup].meaning
+                                               : "the name server did not answer");
         case FINDING_NAME_NOT_FOUND:
-                if (lookup >= 0 && lookup_failures[lookup].server)
-                        return text_format("The name %s cannot be resolved: %s.", hosts,
-                                           lookup_failures[lookup].meaning);
                 return text_format("The name %s cannot be resolved.", hosts);
+        case FINDING_IPV6_BROKEN:
+                return text_format("%s cannot be reached by IPv6 (%s), and could be by IPv4.",
+                                   hosts, text_errno(event_get_str(event, "errno")));
         case FINDING_CONNECTION_REFUSED:
                 return text_format("%s refuses connections.", hosts);
         case FINDING_CONNECTION_TIMED_OUT:
@@ -148,7 +205,22 @@ static void add_connection_line(struct draft *d, const json_t *event, const stru
         free(to);
 }
 
-static void add_command(struct draft *d, const struct netfault *group)
+/* What makes the tool use IPv4; few know a variable for it. */
+static void add_ipv4_commands(struct draft *d, const struct facts *facts)
+{
+        const char *first =
+                json_string_value(json_array_get(json_object_get(facts->start, "command"), 0));
+
+        if (first != NULL && strcmp(text_base(first), "curl") == 0)
+                text_add(&d->commands, "mkdir -p \"${TMPDIR:-/tmp}/curl-$(id -u)\" && echo ipv4 "
+                                       ">\"${TMPDIR:-/tmp}/curl-$(id -u)/.curlrc\" && export "
+                                       "CURL_HOME=\"${TMPDIR:-/tmp}/curl-$(id -u)\"");
+        else
+                text_add(&d->commands, "export NODE_OPTIONS=\"${NODE_OPTIONS:+$NODE_OPTIONS }"
+                                       "--dns-result-order=ipv4first\"");
+}
+
+static void add_command(struct draft *d, const struct facts *facts, const struct netfault *group)
 {
         int64_t port = group->ports[0];
         char *to = group->host_count > 0 ? text_endpoint(group->hosts[0], port) : NULL;
@@ -157,7 +229,10 @@ static void add_command(struct draft *d, const struct netfault *group)
         free(to);
         if (host == NULL)
                 return;
-        if (group->code == FINDING_NAME_NOT_FOUND)
+        if (group->code == FINDING_IPV6_BROKEN)
+                add_ipv4_commands(d, facts);
+        else if (group->code == FINDING_NAME_NOT_FOUND ||
+                 group->code == FINDING_RESOLVER_UNREACHABLE)
                 text_add(&d->commands, "getent ahosts %s", host);
         else
                 text_add(&d->commands, "curl -sv -o /dev/null --connect-timeout 10 %s://%s/",
@@ -182,7 +257,7 @@ static void report_group(const struct facts *facts, const struct netfault *group
                                                     facts_flow(facts, group->events[i]));
                 }
                 netfault_proof(d, facts, group);
-                add_command(d, group);
+                add_command(d, facts, group);
         }
         free(hosts);
 }

@@ -17,6 +17,14 @@ static const char *proxy_address(const char *via)
         return at != NULL ? at + 1 : scheme != NULL ? scheme + 3 : via;
 }
 
+/* A page for a person. Proxies send one with nearly every error; the words of those that say only
+ * that they are in trouble are no block. */
+static bool is_page(const char *body)
+{
+        return body != NULL &&
+               (strcasestr(body, "<html") != NULL || strcasestr(body, "<!doctype html") != NULL);
+}
+
 static enum finding_code code_of(const json_t *event)
 {
         int64_t status = event_get_int(event, "proxy_status", 0);
@@ -24,6 +32,8 @@ static enum finding_code code_of(const json_t *event)
         if (status == AUTH_REQUIRED)
                 return event_get_bool(event, "credentials", false) ? FINDING_PROXY_AUTH_REJECTED
                                                                    : FINDING_PROXY_AUTH_REQUIRED;
+        if (status >= 400 && status < 500 && is_page(event_get_str(event, "proxy_body")))
+                return FINDING_PROXY_BLOCK_PAGE;
         if (status > 0 || event_field_is(event, "stage", "proxy"))
                 return FINDING_PROXY_REFUSED_TUNNEL;
         return FINDING_PROXY_UNREACHABLE;
@@ -102,10 +112,44 @@ static char *refusal(const json_t *event)
         return text_format("%s", error);
 }
 
+/* The page's title, or else its first words. Caller owns. */
+static char *words_of_page(const char *body)
+{
+        const char *at = strcasestr(body, "<title>");
+        char words[120];
+        size_t n = 0;
+        bool tag = false;
+
+        for (at = at != NULL ? at + strlen("<title>") : body; *at != '\0' && n + 1 < sizeof words;
+             at++) {
+                if (strncasecmp(at, "</title", 7) == 0)
+                        break;
+                tag = *at == '<' || (tag && at[-1] != '>');
+                if (!tag && (*at > ' ' || (n > 0 && words[n - 1] != ' ')))
+                        words[n++] = *at > ' ' ? *at : ' ';
+        }
+        words[n] = '\0';
+        return text_format("%s", words);
+}
+
+static char *summary_of_page(const json_t *event, const char *via, const char *hosts,
+                             const char *why)
+{
+        const char *body = event_get_str(event, "proxy_body");
+        char *words = words_of_page(body != NULL ? body : ""), *text;
+
+        text = text_format("The proxy %s blocks %s (%s) with a page of its own: \"%s\".", via,
+                           hosts, why, words != NULL ? words : "");
+        free(words);
+        return text;
+}
+
 static char *summary_of(const struct netfault *group, const char *via, const char *hosts,
                         const char *why)
 {
         switch (group->code) {
+        case FINDING_PROXY_BLOCK_PAGE:
+                return summary_of_page(group->events[0], via, hosts, why);
         case FINDING_PROXY_AUTH_REQUIRED:
                 return text_format("The proxy %s wants a user name and a password, and none was "
                                    "sent to it.",

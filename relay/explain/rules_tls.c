@@ -1,5 +1,7 @@
-/* Rules about certificates: an origin that could not be verified, a client that does not trust the
- * certificates tapline makes. A later success with the same host makes either good. */
+/* Rules about TLS: an origin that could not be verified and why not, a client that does not trust
+ * the certificates tapline makes, ends without a version in common, and a clock that makes good
+ * certificates look bad. A later success with the same host makes any of them good. */
+#include "explain/clock.h"
 #include "explain/netfault.h"
 
 #include <stdlib.h>
@@ -11,6 +13,32 @@
 static const char *const refusals[] = {
         "unknown ca",          "bad certificate",     "unsupported certificate",
         "certificate revoked", "certificate expired", "certificate unknown",
+};
+
+/* How OpenSSL says that there is no version in common, as an alert or as its own error. */
+static const char *const versions[] = {"protocol version", "unsupported protocol",
+                                       "no protocols available", "inappropriate fallback"};
+
+/* What OpenSSL says of a certificate (X509_verify_cert_error_string(3)). */
+static const struct {
+        const char *verify;
+        enum finding_code code;
+} verdicts[] = {
+        {"has expired", FINDING_ORIGIN_CERTIFICATE_EXPIRED},
+        {"not yet valid", FINDING_ORIGIN_CERTIFICATE_NOT_YET_VALID},
+        {"hostname mismatch", FINDING_ORIGIN_CERTIFICATE_WRONG_NAME},
+        {"IP address mismatch", FINDING_ORIGIN_CERTIFICATE_WRONG_NAME},
+        {"unable to get local issuer", FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN},
+        {"unable to verify the first", FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN},
+};
+
+/* Products that open TLS, by what their CAs are called. */
+static const char *const interceptors[] = {
+        "Zscaler",   "Netskope",   "Palo Alto", "Forcepoint", "Fortinet",      "FortiGate",
+        "Blue Coat", "Symantec",   "Umbrella",  "McAfee",     "Skyhigh",       "Sophos",
+        "Kaspersky", "Avast",      "AVG",       "ESET",       "Bitdefender",   "Check Point",
+        "Barracuda", "WatchGuard", "SonicWall", "mitmproxy",  "Charles Proxy", "PortSwigger",
+        "Fiddler",   "iboss",      "Untangle",  "Menlo",      "Squid",
 };
 
 static bool alert_contains(const char *alert, const char *wanted)
@@ -29,12 +57,54 @@ static bool alert_contains(const char *alert, const char *wanted)
         return false;
 }
 
-static bool is_refusal(const char *alert)
+static bool contains_any(const char *text, const char *const *list, size_t count)
 {
-        for (size_t i = 0; alert != NULL && i < sizeof refusals / sizeof refusals[0]; i++)
-                if (alert_contains(alert, refusals[i]))
+        for (size_t i = 0; text != NULL && i < count; i++)
+                if (alert_contains(text, list[i]))
                         return true;
         return false;
+}
+
+#define CONTAINS(text, list) contains_any(text, list, sizeof(list) / sizeof((list)[0]))
+
+/* Only the leaf came, it is not its own issuer, and it says where its issuer can be had. */
+static bool lacks_issuer(const json_t *event)
+{
+        const char *issuer = event_get_str(event, "issuer"),
+                   *subject = event_get_str(event, "subject");
+
+        return event_get_int(event, "chain", 0) == 1 &&
+               event_get_str(event, "issuer_url") != NULL && issuer != NULL && subject != NULL &&
+               strcmp(issuer, subject) != 0;
+}
+
+static enum finding_code code_of_origin(const json_t *event)
+{
+        const char *verify = event_get_str(event, "verify");
+        enum finding_code code = FINDING_ORIGIN_UNTRUSTED;
+
+        if (verify == NULL)
+                return CONTAINS(event_get_str(event, "alert"), versions) ||
+                                       CONTAINS(event_get_str(event, "error"), versions)
+                               ? FINDING_TLS_VERSION_MISMATCH
+                               : FINDING_CODE_COUNT;
+        for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
+                if (strstr(verify, verdicts[i].verify) != NULL)
+                        code = verdicts[i].code;
+        if (code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN && !lacks_issuer(event))
+                code = FINDING_ORIGIN_UNTRUSTED;
+        return code;
+}
+
+static enum finding_code code_of(const json_t *event)
+{
+        const char *alert = event_get_str(event, "alert");
+
+        if (event_field_is(event, "side", "origin"))
+                return code_of_origin(event);
+        if (CONTAINS(alert, versions) || CONTAINS(event_get_str(event, "error"), versions))
+                return FINDING_TLS_VERSION_MISMATCH;
+        return CONTAINS(alert, refusals) ? FINDING_CLIENT_DISTRUSTS_TAPLINE : FINDING_CODE_COUNT;
 }
 
 static void take(const struct facts *facts, const json_t *event, struct netfaults *all)
@@ -42,22 +112,20 @@ static void take(const struct facts *facts, const json_t *event, struct netfault
         const struct flow *flow = facts_flow(facts, event);
         const char *name = event_get_str(event, "sni");
         bool origin = event_field_is(event, "side", "origin");
+        enum finding_code code = code_of(event);
         const struct host *host;
         int64_t good_us;
 
         if (name == NULL && flow != NULL)
                 name = flow->host;
-        if (!event_field_is(event, "result", "failed") ||
-            (origin && event_get_str(event, "verify") == NULL) ||
-            (!origin && !is_refusal(event_get_str(event, "alert"))))
+        if (!event_field_is(event, "result", "failed") || code == FINDING_CODE_COUNT)
                 return;
         host = facts_host(facts, name, 0);
         good_us = host == NULL ? -1 : origin ? host->answered_us : host->trusted_us;
         if (good_us > event_get_time_us(event))
                 return;
         netfault_add(all, &(struct netfault_item){
-                                  .code = origin ? FINDING_ORIGIN_UNTRUSTED
-                                                 : FINDING_CLIENT_DISTRUSTS_TAPLINE,
+                                  .code = code,
                                   .host = name,
                                   .port = origin && flow != NULL ? flow->port : 0,
                                   .event = event,
@@ -65,20 +133,62 @@ static void take(const struct facts *facts, const json_t *event, struct netfault
                           });
 }
 
+static void add_certificate(struct draft *d, const json_t *event, const char *host)
+{
+        const char *issuer = event_get_str(event, "issuer"), *names = event_get_str(event, "names");
+        const char *from = event_get_str(event, "not_before"),
+                   *to = event_get_str(event, "not_after");
+        const char *verify = event_get_str(event, "verify");
+
+        text_add_at(&d->evidence, event, "certificate of %s: %s%s%s%s", host,
+                    verify != NULL ? verify : "not accepted", issuer ? " (issued by " : "",
+                    issuer ? issuer : "", issuer ? ")" : "");
+        if (from != NULL && to != NULL &&
+            (d->code == FINDING_ORIGIN_CERTIFICATE_EXPIRED ||
+             d->code == FINDING_ORIGIN_CERTIFICATE_NOT_YET_VALID || d->code == FINDING_CLOCK_SKEW))
+                text_add(&d->evidence, "it is valid from %s to %s; this machine's clock said %s",
+                         from, to, event_get_str(event, "time"));
+        if (d->code == FINDING_ORIGIN_CERTIFICATE_WRONG_NAME)
+                text_add(&d->evidence, "it names %s", names != NULL ? names : "no host at all");
+        if (d->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN)
+                text_add(&d->evidence, "the host sent 1 certificate; its issuer's is at %s",
+                         event_get_str(event, "issuer_url"));
+}
+
 static void add_line(struct draft *d, const json_t *event, const char *host)
 {
-        const char *issuer = event_get_str(event, "issuer"), *alert = event_get_str(event, "alert");
+        const char *alert = event_get_str(event, "alert"), *error = event_get_str(event, "error");
+        const char *exe = event_get_str(event, "exe");
 
-        if (d->code == FINDING_ORIGIN_UNTRUSTED)
-                text_add_at(&d->evidence, event, "certificate of %s: %s%s%s%s", host,
-                            event_get_str(event, "verify"), issuer ? " (issued by " : "",
-                            issuer ? issuer : "", issuer ? ")" : "");
-        else
+        if (d->code == FINDING_CLIENT_DISTRUSTS_TAPLINE)
                 text_add_at(&d->evidence, event,
                             "%s refused tapline's certificate for %s: alert %s",
-                            event_get_str(event, "exe") ? text_base(event_get_str(event, "exe"))
-                                                        : "the client",
-                            host, alert);
+                            exe != NULL ? text_base(exe) : "the client", host, alert);
+        else if (d->code == FINDING_TLS_VERSION_MISMATCH)
+                text_add_at(&d->evidence, event, "handshake with %s: %s",
+                            event_field_is(event, "side", "origin") ? host : "the program",
+                            error != NULL ? error : alert);
+        else
+                add_certificate(d, event, host);
+}
+
+/* The bundle that the command trusts now, the missing certificate added: pasted, it makes the
+ * common clients accept the host. */
+static void add_bundle_commands(struct draft *d, const char *url)
+{
+        char *quoted = url != NULL ? text_quote(url) : NULL;
+
+        if (quoted == NULL)
+                return;
+        text_add(&d->commands, "bundle=\"$(mktemp)\"");
+        text_add(&d->commands,
+                 "cat \"${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}\" >\"$bundle\" && "
+                 "curl -sS %s | openssl x509 -inform DER >>\"$bundle\"",
+                 quoted);
+        text_add(&d->commands, "export SSL_CERT_FILE=\"$bundle\" REQUESTS_CA_BUNDLE=\"$bundle\" "
+                               "CURL_CA_BUNDLE=\"$bundle\" PIP_CERT=\"$bundle\" "
+                               "NODE_EXTRA_CA_CERTS=\"$bundle\"");
+        free(quoted);
 }
 
 static void add_command(struct draft *d, const struct facts *facts, const struct netfault *group)
@@ -89,7 +199,11 @@ static void add_command(struct draft *d, const struct facts *facts, const struct
 
         if (group->code == FINDING_CLIENT_DISTRUSTS_TAPLINE && command != NULL && *command != '\0')
                 text_add(&d->commands, "tapline run --inspect=never -- %s", command);
-        else if (group->code == FINDING_ORIGIN_UNTRUSTED && host != NULL)
+        else if (group->code == FINDING_CLOCK_SKEW)
+                text_add(&d->commands, "date -u");
+        else if (group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN)
+                add_bundle_commands(d, event_get_str(group->events[0], "issuer_url"));
+        else if (group->code != FINDING_CLIENT_DISTRUSTS_TAPLINE && host != NULL)
                 text_add(&d->commands,
                          "openssl s_client -connect %s:%lld -servername %s -showcerts </dev/null",
                          host, port, host);
@@ -97,21 +211,54 @@ static void add_command(struct draft *d, const struct facts *facts, const struct
         free(command);
 }
 
+static char *summary_of(const struct netfault *group, const char *hosts)
+{
+        const json_t *event = group->events[0];
+        const char *verify = event_get_str(event, "verify"), *exe = event_get_str(event, "exe");
+        const char *issuer = event_get_str(event, "issuer");
+
+        switch (group->code) {
+        case FINDING_TLS_INTERCEPTED_BY_OTHER:
+                return text_format("Something on the way opens the TLS connections to %s: the "
+                                   "certificates are made by %s.",
+                                   hosts, issuer != NULL ? issuer : "nobody known");
+        case FINDING_ORIGIN_CERTIFICATE_EXPIRED:
+                return text_format(
+                        "The certificate of %s has expired%s%s.", hosts,
+                        event_get_str(event, "not_after") ? ": its last day was " : "",
+                        event_get_str(event, "not_after") ? event_get_str(event, "not_after") : "");
+        case FINDING_ORIGIN_CERTIFICATE_NOT_YET_VALID:
+                return text_format("The certificate of %s is not valid yet%s%s.", hosts,
+                                   event_get_str(event, "not_before") ? ": its first day is " : "",
+                                   event_get_str(event, "not_before")
+                                           ? event_get_str(event, "not_before")
+                                           : "");
+        case FINDING_ORIGIN_CERTIFICATE_WRONG_NAME:
+                return text_format("The certificate of %s is for another name.", hosts);
+        case FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN:
+                return text_format("%s does not send the certificate of its issuer, %s.", hosts,
+                                   issuer);
+        case FINDING_TLS_VERSION_MISMATCH:
+                return text_format("%s and the program have no version of TLS in common.", hosts);
+        case FINDING_CLIENT_DISTRUSTS_TAPLINE:
+                return text_format("%s does not trust tapline's certificates (%s).",
+                                   exe != NULL ? text_base(exe) : "The program", hosts);
+        default:
+                return text_format("The certificate of %s cannot be trusted: %s.", hosts,
+                                   verify != NULL ? verify : "not verified");
+        }
+}
+
 static void report_group(const struct facts *facts, const struct netfault *group,
                          struct findings *findings)
 {
         struct draft *d = findings_add(findings, group->code, group->events[0]);
-        const char *exe = event_get_str(group->events[0], "exe");
         char *hosts = netfault_hosts(group);
 
         if (d != NULL && hosts != NULL) {
-                if (group->code == FINDING_ORIGIN_UNTRUSTED)
-                        d->summary = text_format("The certificate of %s cannot be trusted: %s.",
-                                                 hosts, event_get_str(group->events[0], "verify"));
-                else
-                        d->summary =
-                                text_format("%s does not trust tapline's certificates (%s).",
-                                            exe != NULL ? text_base(exe) : "The program", hosts);
+                if (group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN)
+                        d->confidence = CONFIDENCE_LIKELY;
+                d->summary = summary_of(group, hosts);
                 for (size_t i = 0; i < group->count && i < EVIDENCE_MAX; i++)
                         add_line(d, group->events[i],
                                  group->host_count > 0 ? group->hosts[0] : "?");
@@ -121,6 +268,42 @@ static void report_group(const struct facts *facts, const struct netfault *group
         free(hosts);
 }
 
+/* Certificates of different hosts by one unknown issuer, or by one that is known for it. */
+static void rule_intercepted(const struct facts *facts, const struct netfault *group,
+                             struct findings *findings)
+{
+        const char *issuer = event_get_str(group->events[0], "issuer");
+        bool known = CONTAINS(issuer, interceptors), same = issuer != NULL;
+        struct netfault other = *group;
+
+        for (size_t i = 0; i < group->count && i < EVIDENCE_MAX; i++)
+                same = same && event_field_is(group->events[i], "issuer", issuer);
+        other.code = FINDING_TLS_INTERCEPTED_BY_OTHER;
+        if (!known && !(same && group->host_count > 1))
+                return;
+        report_group(facts, &other, findings);
+        if (findings->count > 0 && group->host_count < 2)
+                findings->drafts[findings->count - 1].confidence = CONFIDENCE_LIKELY;
+}
+
+/* Certificates that fail for their dates, and servers whose clocks agree with the certificates. */
+static void rule_clock(const struct facts *facts, const struct netfault *group,
+                       struct findings *findings)
+{
+        struct clock_skew skew;
+        struct draft *d;
+
+        clock_measure(facts, &skew);
+        if (!clock_explains(&skew, group->events[0]) ||
+            (d = findings_add(findings, FINDING_CLOCK_SKEW, group->events[0])) == NULL)
+                return;
+        d->confidence = skew.hosts > 1 ? CONFIDENCE_CERTAIN : CONFIDENCE_LIKELY;
+        d->summary = clock_summary(&skew);
+        add_line(d, group->events[0], group->host_count > 0 ? group->hosts[0] : "?");
+        clock_proof(d, &skew);
+        add_command(d, facts, &(struct netfault){.code = FINDING_CLOCK_SKEW});
+}
+
 void rules_tls(const struct facts *facts, struct findings *findings)
 {
         struct netfaults all = {0};
@@ -128,6 +311,15 @@ void rules_tls(const struct facts *facts, struct findings *findings)
         for (size_t i = 0; i < facts->events->count; i++)
                 if (event_is(facts->events->items[i], "tls"))
                         take(facts, facts->events->items[i], &all);
-        for (size_t i = 0; i < all.count; i++)
-                report_group(facts, &all.groups[i], findings);
+        for (size_t i = 0; i < all.count; i++) {
+                const struct netfault *group = &all.groups[i];
+
+                report_group(facts, group, findings);
+                if (group->code == FINDING_ORIGIN_UNTRUSTED ||
+                    group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN)
+                        rule_intercepted(facts, group, findings);
+                if (group->code == FINDING_ORIGIN_CERTIFICATE_EXPIRED ||
+                    group->code == FINDING_ORIGIN_CERTIFICATE_NOT_YET_VALID)
+                        rule_clock(facts, group, findings);
+        }
 }

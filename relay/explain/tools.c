@@ -182,6 +182,10 @@ int tools_init(struct tools *tools, const struct catalogue *catalogue, const jso
         if (place.home == NULL)
                 place.home = event_get_str(start, "home");
         tools->shared = expand(&place, "$XDG_CACHE_HOME");
+        tools->home = join(&place, place.home, "");
+        tools->temp = join(&place, event_get_str(place.environment, "TMPDIR"), "");
+        if (tools->temp == NULL)
+                tools->temp = strdup("/tmp");
         for (size_t i = 0; result == 0 && i < catalogue_count(catalogue); i++)
                 result = add_tool_roots(tools, &place, catalogue_get(catalogue, i));
         if (result < 0)
@@ -195,6 +199,8 @@ void tools_fini(struct tools *tools)
                 free(tools->roots[i].path);
         free(tools->roots);
         free(tools->shared);
+        free(tools->home);
+        free(tools->temp);
         *tools = (struct tools){0};
 }
 
@@ -289,6 +295,21 @@ size_t tools_cache_like_len(const struct tools *tools, const char *path)
                                 return (size_t)(c - path) + len;
         }
         return 0;
+}
+
+bool tools_is_in_home(const struct tools *tools, const char *path)
+{
+        return tools->home != NULL &&
+               (text_is_below(path, tools->home) || text_is_below(tools->home, path));
+}
+
+bool tools_is_temporary(const struct tools *tools, const char *path)
+{
+        bool home_inside = tools->home != NULL && tools->temp != NULL &&
+                           text_is_below(tools->home, tools->temp);
+
+        return tools->temp != NULL && text_is_below(path, tools->temp) &&
+               !(home_inside && text_is_below(path, tools->home));
 }
 
 bool tools_is_harmless(const struct tool_root *root, const char *path)

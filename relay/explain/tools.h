@@ -20,6 +20,8 @@ struct tools {
         struct tool_root *roots;           /* owned */
         size_t root_count;
         char *shared; /* owned; where every program has a cache of its own, or NULL */
+        char *home;   /* owned; absolute, or NULL */
+        char *temp;   /* owned; for temporary files */
 };
 
 /* start is run.start or NULL. Returns 0 or -ENOMEM. */
@@ -42,6 +44,12 @@ const struct tool_root *tools_root_below(const struct tools *tools,
 /* Length of the part of path up to a component that is called like a cache, or 0. What lies in the
  * shared ~/.cache is not meant: it is some other program's. */
 size_t tools_cache_like_len(const struct tools *tools, const char *path);
+
+/* True if path is the home directory, below it, or (so that it could not be made) above it. */
+bool tools_is_in_home(const struct tools *tools, const char *path);
+
+/* True if path is where temporary files are made and not, below that, in the home directory. */
+bool tools_is_temporary(const struct tools *tools, const char *path);
 
 /* True if path, below root, is something whose failure the tool ignores. */
 bool tools_is_harmless(const struct tool_root *root, const char *path);

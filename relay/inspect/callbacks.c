@@ -41,7 +41,7 @@ int handshake_on_verify(int ok, X509_STORE_CTX *store)
         X509 *leaf = X509_STORE_CTX_get0_cert(store);
 
         if (!*ic->subject && leaf)
-                tls_event_keep_names(ic, leaf);
+                tls_event_keep_names(ic, leaf, sk_X509_num(X509_STORE_CTX_get0_untrusted(store)));
         return ok;
 }
 

@@ -176,7 +176,8 @@ static void begin_client(struct intercept *ic)
 
         /* Of a resumed session nothing was verified now, but then. */
         if (theirs && !*ic->subject)
-                tls_event_keep_names(ic, theirs);
+                tls_event_keep_names(ic, theirs,
+                                     sk_X509_num(SSL_get_peer_cert_chain(ic->origin.ssl)));
         if (is_refused_by_staple(ic))
                 return;
         tls_event_write(ic, &what);

@@ -38,6 +38,7 @@ struct recorder {
         size_t early_len;
         bool stopped;            /* nothing to see any more */
         struct pending *pending; /* owned, oldest first */
+        int64_t server_us;       /* when bytes of the server came last */
         const char *reason;      /* why open bodies are incomplete; borrowed while finishing */
 };
 
@@ -147,6 +148,8 @@ static void write_body(struct recorder *r, const struct pending *p, const struct
         event_str(&e, "error", end->error);
         if (end->trailer_count)
                 http_event_headers(&e, "trailers", end->trailers, end->trailer_count);
+        if (end->how != HTTP_COMPLETE)
+                event_ms(&e, "silent_ms", now_us() - r->server_us);
         event_ms(&e, "duration_ms", now_us() - p->head_us);
         record_write(r->origin.record, &e);
 }
@@ -303,6 +306,7 @@ void recorder_client(struct recorder *r, const char *data, size_t len)
 
 void recorder_server(struct recorder *r, const char *data, size_t len)
 {
+        r->server_us = now_us();
         /* A server's settings may come before the client's preface: the length of that frame has
          * a zero in front, and no status line begins so. */
         if (len && !is_begun(r)) {
@@ -330,6 +334,7 @@ void recorder_client_skip(struct recorder *r, uint64_t bytes)
 
 void recorder_server_skip(struct recorder *r, uint64_t bytes)
 {
+        r->server_us = now_us();
         if (r->http2)
                 http2_server_skip(r->http2, bytes);
         else if (r->http1 && bytes <= http1_server_left(r->http1))

@@ -67,6 +67,10 @@ struct intercept {
         struct intercept_end end;
         char reason[200];               /* end.reason */
         char issuer[256], subject[256]; /* of the origin's certificate */
+        char names[256];                /* hosts that it names, for a person */
+        char issuer_url[256];           /* where it says that its issuer's certificate is */
+        char not_before[24], not_after[24];
+        int chain_len; /* certificates that the origin sent */
 };
 
 static inline const char *session_name(const struct intercept *ic)

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <openssl/x509v3.h>
 
 static void add_alpn(struct event *e, SSL *ssl)
 {
@@ -22,6 +24,21 @@ static void add_parameters(struct event *e, SSL *ssl)
         add_alpn(e, ssl);
         event_str(e, "version", SSL_get_version(ssl));
         event_str(e, "cipher", SSL_get_cipher_name(ssl));
+}
+
+static void add_text(struct event *e, const char *key, const char *text)
+{
+        event_str(e, key, *text ? text : NULL);
+}
+
+/* What tells why a certificate was refused, and what would help. */
+static void add_certificate(struct event *e, const struct intercept *ic)
+{
+        add_text(e, "names", ic->names);
+        add_text(e, "not_before", ic->not_before);
+        add_text(e, "not_after", ic->not_after);
+        add_text(e, "issuer_url", ic->issuer_url);
+        event_int(e, "chain", ic->chain_len);
 }
 
 void tls_event_write(const struct intercept *ic, const struct tls_event *what)
@@ -44,6 +61,8 @@ void tls_event_write(const struct intercept *ic, const struct tls_event *what)
         if (origin && *ic->subject) {
                 event_str(&e, "issuer", ic->issuer);
                 event_str(&e, "subject", ic->subject);
+                if (what->verify)
+                        add_certificate(&e, ic);
         }
         event_str(&e, "note", what->note);
         record_write(ic->inspector->record, &e);
@@ -63,8 +82,61 @@ static void print_name(char *out, size_t cap, const X509_NAME *name)
         BIO_free(bio);
 }
 
-void tls_event_keep_names(struct intercept *ic, const X509 *cert)
+static void print_time(char *out, size_t cap, const ASN1_TIME *time)
+{
+        struct tm tm;
+
+        *out = '\0';
+        if (ASN1_TIME_to_tm(time, &tm) == 1)
+                strftime(out, cap, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* Host names and addresses, as far as there is room. */
+static void print_names(char *out, size_t cap, const X509 *cert)
+{
+        GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+        size_t used = 0;
+
+        *out = '\0';
+        for (int i = 0; i < sk_GENERAL_NAME_num(all); i++) {
+                int type;
+                const ASN1_STRING *name =
+                        GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(all, i), &type);
+                int len = type == GEN_DNS ? ASN1_STRING_length(name) : 0;
+
+                if (len <= 0 || used + (size_t)len + 3 > cap)
+                        continue;
+                used += (size_t)snprintf(out + used, cap - used, "%s%.*s", used ? ", " : "", len,
+                                         (const char *)ASN1_STRING_get0_data(name));
+        }
+        GENERAL_NAMES_free(all);
+}
+
+/* Authority information access (RFC 5280 section 4.2.2.1): the first caIssuers that is a URL. */
+static void print_issuer_url(char *out, size_t cap, const X509 *cert)
+{
+        AUTHORITY_INFO_ACCESS *all = X509_get_ext_d2i(cert, NID_info_access, NULL, NULL);
+
+        *out = '\0';
+        for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(all) && !*out; i++) {
+                const ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(all, i);
+
+                if (OBJ_obj2nid(one->method) == NID_ad_ca_issuers && one->location->type == GEN_URI)
+                        snprintf(out, cap, "%.*s",
+                                 ASN1_STRING_length(one->location->d.uniformResourceIdentifier),
+                                 (const char *)ASN1_STRING_get0_data(
+                                         one->location->d.uniformResourceIdentifier));
+        }
+        AUTHORITY_INFO_ACCESS_free(all);
+}
+
+void tls_event_keep_names(struct intercept *ic, const X509 *cert, int chain_len)
 {
         print_name(ic->issuer, sizeof ic->issuer, X509_get_issuer_name(cert));
         print_name(ic->subject, sizeof ic->subject, X509_get_subject_name(cert));
+        print_time(ic->not_before, sizeof ic->not_before, X509_get0_notBefore(cert));
+        print_time(ic->not_after, sizeof ic->not_after, X509_get0_notAfter(cert));
+        print_names(ic->names, sizeof ic->names, cert);
+        print_issuer_url(ic->issuer_url, sizeof ic->issuer_url, cert);
+        ic->chain_len = chain_len;
 }

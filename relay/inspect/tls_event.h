@@ -14,7 +14,7 @@ struct tls_event {
 
 void tls_event_write(const struct intercept *ic, const struct tls_event *what);
 
-/* Remember issuer and subject of the origin's certificate for its events. */
-void tls_event_keep_names(struct intercept *ic, const X509 *cert);
+/* Remember what the origin's certificate says for its events; it sent chain_len certificates. */
+void tls_event_keep_names(struct intercept *ic, const X509 *cert, int chain_len);
 
 #endif

@@ -61,8 +61,7 @@ const char *body_of_request(const struct head *head, struct body *out)
         return start_chunked(head, out) < 0 ? "its Transfer-Encoding is not chunked" : NULL;
 }
 
-/* "identity" was a coding once (RFC 2616) and means none. */
-static bool has_coding(const struct head *head)
+bool body_has_coding(const struct head *head)
 {
         const struct head_field *coding = head_find(head, "Transfer-Encoding");
 
@@ -79,7 +78,7 @@ const char *body_of_response(const struct head *head, bool to_head, struct body 
         start_length(out, 0);
         if (to_head || head->status < 200 || head->status == 204 || head->status == 304)
                 return NULL;
-        if (has_coding(head)) {
+        if (body_has_coding(head)) {
                 *faulty = stated != -ENOENT || head->minor == 0;
                 return start_chunked(head, out) < 0 ? "its Transfer-Encoding is not chunked" : NULL;
         }

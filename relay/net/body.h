@@ -31,6 +31,9 @@ const char *body_of_request(const struct head *head, struct body *out);
  * taken otherwise by others, so the connection must not be used again. */
 const char *body_of_response(const struct head *head, bool to_head, struct body *out, bool *faulty);
 
+/* A response has a transfer coding. ("identity" was one once, RFC 2616, and means none.) */
+bool body_has_coding(const struct head *head);
+
 /* True when nothing more belongs to it. */
 bool body_is_done(const struct body *b);
 

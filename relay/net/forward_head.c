@@ -152,8 +152,7 @@ static void print_response_framing(FILE *out, const struct forward_response *r)
                 return; /* RFC 9112 section 6.2: these state no length */
         if (r->chunked)
                 fputs("Transfer-Encoding: chunked\r\n", out);
-        else if (head_find(r->head, "Transfer-Encoding") == NULL &&
-                 head_content_length(r->head, &length) == 0)
+        else if (!body_has_coding(r->head) && head_content_length(r->head, &length) == 0)
                 fprintf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
 }
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BODY_MAX = 65536 }; /* of an upstream's refusal */
+
 void reply_established(struct flow *flow)
 {
         static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
@@ -103,7 +105,11 @@ static void print_proxy_status(FILE *out, const struct answer *a)
 
 static void print_answer(FILE *out, const struct answer *a, bool to_head)
 {
-        fprintf(out, "HTTP/1.1 %u %s\r\n", a->status, reason_phrase(a->status));
+        if (a->copied != NULL && a->copied->reason.len > 0)
+                fprintf(out, "HTTP/1.1 %u %.*s\r\n", a->status, (int)a->copied->reason.len,
+                        a->copied->reason.at);
+        else
+                fprintf(out, "HTTP/1.1 %u %s\r\n", a->status, reason_phrase(a->status));
         for (size_t i = 0; a->copied != NULL && i < a->copied->field_count; i++) {
                 const struct head_field *f = &a->copied->fields[i];
 
@@ -270,10 +276,11 @@ static char *refusal_body(const struct head *head, const struct dial_result *res
                 return NULL;
         memcpy(copy, result->after, result->after_len);
         *len = result->after_len;
-        if (body_of_response(head, false, &body, &faulty) != NULL || body.kind != BODY_CHUNKED)
-                return copy;
-        body.coding_stays = false;
-        body_take(&body, copy, result->after_len, &used, len);
+        if (body_of_response(head, false, &body, &faulty) == NULL && body.kind == BODY_CHUNKED) {
+                body.coding_stays = false;
+                body_take(&body, copy, result->after_len, &used, len);
+        }
+        *len = *len < BODY_MAX ? *len : BODY_MAX;
         return copy;
 }
 
@@ -296,6 +303,20 @@ static bool pass_refusal(struct flow *flow, const struct dial_result *result)
         return true;
 }
 
+/* A proxy that leads elsewhere (a login page): never followed, but said. */
+static void print_location(const struct dial_result *result, char *out, size_t cap)
+{
+        static _Thread_local struct head head;
+        const struct head_field *f;
+
+        out[0] = '\0';
+        if (result->proxy_status / 100 != 3 ||
+            head_parse_response(result->proxy_head, result->proxy_head_len, &head) != HEAD_OK ||
+            (f = head_find(&head, "Location")) == NULL)
+                return;
+        snprintf(out, cap, ", which leads to %.*s", (int)f->value.len, f->value.at);
+}
+
 static void dial_failed(struct flow *flow, const struct dial_result *result)
 {
         struct answer a = {.type = "text/plain; charset=utf-8",
@@ -303,11 +324,12 @@ static void dial_failed(struct flow *flow, const struct dial_result *result)
                            .error = error_type(result),
                            .received = result->proxy_status,
                            .details = result->text};
-        char body[400];
+        char body[800], location[400];
 
         if (pass_refusal(flow, result))
                 return;
-        snprintf(body, sizeof body, "tapline: %s.\n", result->text);
+        print_location(result, location, sizeof location);
+        snprintf(body, sizeof body, "tapline: %s%s.\n", result->text, location);
         a.body = body;
         a.body_len = strlen(body);
         send_answer(flow, &a, result->error);

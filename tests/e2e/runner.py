@@ -62,7 +62,7 @@ class TaplineRun(Run):
         shown = "\n".join(_brief(e) for e in (self.events or [])[-60:])
         return f"{super().__str__()}\n-- record {self.record}\n{shown}\n-- report\n{json.dumps(self.report, indent=1)}"
 
-    def of(self, kind, **fields):
+    def of(self, kind, /, **fields):
         """The events of one kind with these values."""
         return [e for e in self.events
                 if e["event"] == kind and all(e.get(name) == value for name, value in fields.items())]

@@ -27,8 +27,9 @@ KINDS = {
                  "proxy_challenge?": "string", "credentials?": "boolean", "proxy_body?": "string",
                  "duration_ms": "ms"},
     "tls": {"side": "client|origin", "result": "ok|failed|passed", "sni?": "string", "alpn?": "string",
-            "version?": "string", "cipher?": "string", "resumed?": "boolean", "error?": "string", "verify?": "string", "alert?": "string",
-            "issuer?": "string", "subject?": "string", "note?": "string"},
+            "version?": "string", "cipher?": "string", "resumed?": "boolean", "error?": "string", "verify?": "string",
+            "alert?": "string", "issuer?": "string", "subject?": "string", "names?": "string", "not_before?": "string",
+            "not_after?": "string", "issuer_url?": "string", "chain?": "integer", "note?": "string"},
     "tls.roots": {"kind": "file|directory|system|certificate", "path?": "string"},
     "http.request": {"request": "integer", "source": "relay|tap", "method": "string", "url": "string",
                      "version": "string", "stream?": "integer", "headers": "headers"},
@@ -38,7 +39,7 @@ KINDS = {
     "http.body": {"request": "integer", "status?": "integer", "bytes": "integer", "complete": "boolean",
                   "reason?": "client closed|origin closed|reset|client reset the stream|origin reset the stream"
                              "|not as long as stated",
-                  "error?": "string", "trailers?": "headers", "duration_ms": "ms"},
+                  "error?": "string", "trailers?": "headers", "silent_ms?": "ms", "duration_ms": "ms"},
     "http.goaway": {"source": "relay|tap", "side": "client|origin", "error": "string", "last_stream": "integer",
                     "debug?": "string"},
     "flow.close": {"client_to_server": "integer", "server_to_client": "integer", "first": "client|server|relay",
@@ -58,10 +59,10 @@ KINDS = {
     "lock.wait": {"call": "string", "path": "string", "state": "waiting|refused|granted|failed", "waited_ms?": "ms",
                   "errno?": "errno", "holder?": "integer", "holder_exe?": "string", "holder_argv?": "strings"},
     "relay.note": {"note": "string", "severity": "note|warning"},
-    "finding": {"code": "string", "severity": "error|warning|note", "summary": "string", "evidence": "strings",
+    "finding": {"code": "string", "severity": "error|warning|note", "confidence": "certain|likely|possible", "summary": "string", "evidence": "strings",
                 "commands": "strings"},
     "run.end": {"status?": "integer", "signal?": "string", "duration_ms": "ms", "relay": "ok|lost",
-                "dropped?": "integer"},
+                "oom_kills?": "integer", "dropped?": "integer"},
 }
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

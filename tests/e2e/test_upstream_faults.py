@@ -141,7 +141,7 @@ def test_run_odd_answers_make_a_connection(tapline_run, origin, name):
 
 
 FINDINGS = {"407": "proxy-auth-required", "407-unframed": "proxy-auth-required",
-            "407-chunked": "proxy-auth-required", "403": "proxy-refused-tunnel"}
+            "407-chunked": "proxy-auth-required", "403": "proxy-block-page"}
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -38,6 +38,21 @@ def _step(argv):
         raise RuntimeError(f"cannot make a client's environment: {' '.join(map(str, argv))}\n{done.stdout[-4000:]}")
 
 
+def node(version="24"):
+    """The program of a newer Node than Debian's, from the registry that this machine's npm is configured for."""
+    cache = _cache_dir()
+    machine = {"x86_64": "x64", "aarch64": "arm64"}[os.uname().machine]
+    root = cache / f"node-{version}"
+    with open(cache / f"node-{version}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "complete").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+            _step(["npm", "install", "--silent", "--ignore-scripts", "--prefix", root, f"node-linux-{machine}@{version}"])
+            (root / "complete").write_text("")
+    return root / "node_modules" / f"node-linux-{machine}" / "bin" / "node"
+
+
 def get(requirements):
     """The directory of a virtual environment with these requirements, made now if need be."""
     version = subprocess.run([PYTHON, "-V"], capture_output=True, text=True, check=True).stdout

@@ -14,6 +14,8 @@ what was served with what tapline recorded. Standard library only. Use the class
     /wait/SECONDS                            an answer after that long
     /redirect/N[?to=PATH]                    N redirects, then PATH (default /echo)
     /status/N                                that status
+    /tree/PATH                               the file PATH of the directory tree (its attribute), if it has one
+    /git/NAME.git/...                        the git repository NAME.git there, over git's smart protocol
 """
 import argparse
 import email.utils
@@ -31,6 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import certs as certs_module  # noqa: E402
+import git  # noqa: E402
 import packages  # noqa: E402
 
 HTML = "text/html; charset=utf-8"
@@ -199,6 +202,25 @@ class _Handler(BaseHTTPRequestHandler):
         return self._cached(json.dumps(package.packument(self.server.index.url + "/npm")).encode(),
                             "application/json", 300)
 
+    def _file(self, parts):
+        """A path below the index's directory tree; KeyError if there is none."""
+        tree = self.server.index.tree
+        path = (tree / "/".join(parts)).resolve() if tree else None
+        if path is None or not path.is_relative_to(tree.resolve()):
+            raise KeyError(parts)
+        return path
+
+    def _get_tree(self, parts):
+        path = self._file(parts)
+        if not path.is_file():
+            raise KeyError(parts)
+        self._cached(path.read_bytes(), "application/octet-stream")
+
+    def _get_git(self, parts):
+        self._file(parts[:1])
+        status, fields, body = git.serve(self, self.server.index.tree, "/".join(parts))
+        self._answer(status, body, fields, fields.pop("Content-Type", "text/plain"))
+
     def _get_echo(self, _parts):
         self._json({"method": self.command, "path": self.path, "headers": list(self.headers.items()),
                     "body_len": len(self.body), "body_sha256": hashlib.sha256(self.body).hexdigest()})
@@ -284,6 +306,7 @@ class Index:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.log_path = self.dir / "served.jsonl"
         self.certs, self.host = certs, host
+        self.tree = None  # a directory whose files and repositories are served
         self.stopping = threading.Event()
         self.errors = []
         self._served, self._lock = [], threading.Lock()

@@ -153,6 +153,17 @@ static void test_responses(void **state)
                                "\r\nDate: "));
 }
 
+/* A fuzzer found it: the length was left out beside a coding that is none, and the client waited
+ * for the end. */
+static void test_a_coding_that_is_none(void **state)
+{
+        (void)state;
+        assert_non_null(strstr(response("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n"
+                                        "Content-Length: 3\r\n\r\n",
+                                        false),
+                               "\r\nContent-Length: 3\r\n"));
+}
+
 static void test_loops(void **state)
 {
         static const char *const passed[] = {"1.1 me", "1.1 a, 1.0 ME", "HTTP/1.1 me (x)",
@@ -242,6 +253,7 @@ int main(void)
                 cmocka_unit_test(test_what_ends_at_this_hop),
                 cmocka_unit_test(test_what_is_printed_anew),
                 cmocka_unit_test(test_responses),
+                cmocka_unit_test(test_a_coding_that_is_none),
                 cmocka_unit_test(test_loops),
                 cmocka_unit_test(test_hosts),
                 cmocka_unit_test(test_persistence),

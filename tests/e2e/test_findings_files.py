@@ -1,0 +1,147 @@
+"""Faults of the machine that no network causes: home, temporary files, limits, mounts. What breaks a cache itself is in
+test_poetry_faults.py and test_npm.py. Each is met by a real tool as the unprivileged user, and its remedy is pasted."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+import projects
+import user as user_module
+import venvs
+from findings_lab import explained, pasted
+
+UV = ("uv",)
+
+
+@pytest.fixture(scope="module")
+def uv():
+    return venvs.get(UV) / "bin" / "uv"
+
+
+def npm_install(sandbox, npm, index):
+    projects.npm(sandbox)
+    return [npm, "install", "--no-audit"], projects.npm_env(index)
+
+
+def uv_install(uv, index, *more):
+    argv = [uv, "pip", "install", "--index-url", f"{index.url}/simple/", "--target", "out", *more, "moss"]
+    return argv, {"SSL_CERT_FILE": index.ca, "UV_HTTP_RETRIES": "0", "UV_PYTHON": "/usr/bin/python3"}
+
+
+def test_home_not_writable(sandbox, npm, index):
+    argv, env = npm_install(sandbox, npm, index)
+    sandbox.home.chmod(0o555)
+    done = explained(sandbox, argv, "home-not-writable", sandbox.home, "EACCES", "0555", env=env)
+    pasted(sandbox, done, argv, env=env)
+
+
+def test_home_missing(sandbox, npm, index):
+    argv, env = npm_install(sandbox, npm, index)
+    env["HOME"] = "/nonexistent/home"
+    done = explained(sandbox, argv, "home-missing", "/nonexistent/home", env=env)
+    pasted(sandbox, done, argv, env=env)
+
+
+def test_home_is_the_root_directory(sandbox, npm, index):
+    """A container that runs as any uid, without a home: HOME is /."""
+    argv, env = npm_install(sandbox, npm, index)
+    env["HOME"] = "/"
+    done = explained(sandbox, argv, "home-not-writable", "/.npm", env=env, name="home-not-writable-root")
+    pasted(sandbox, done, argv, env=env)
+
+
+def test_temp_not_writable(sandbox, uv, index):
+    argv, env = uv_install(uv, index, "--no-cache")
+    env["TMPDIR"] = sandbox.user.make_dir(sandbox.root / "frozen", 0o555)
+    done = explained(sandbox, argv, "temp-not-writable", env["TMPDIR"], "EACCES", "0555", env=env)
+    pasted(sandbox, done, argv, env=env)
+
+
+def test_too_many_open_files(sandbox, make_index):
+    index = make_index(certs=None)
+    argv = ["curl", "-sSf", "-Z", "--parallel-immediate", "--parallel-max", "40", "-o", "x#1", index.url + "/bytes/[1-40]"]
+    limited = ["sh", "-c", 'ulimit -Sn 12; exec "$@"', "sh", *argv]
+    done = explained(sandbox, limited, "too-many-open-files", "EMFILE", "12", "200 OK", confidence="likely")
+    script = "ulimit -Sn 12\n" + "\n".join([*done.first()["remedy"]["commands"], 'exec "$@"'])
+    sandbox.tapline(["sh", "-c", script, "sh", *argv], timeout=120).assert_worked()
+
+
+def test_cross_device_rename(sandbox, uv, index, private_mounts):
+    argv, env = uv_install(uv, index)
+    inner = sandbox.user.make_dir(sandbox.home / ".cache/uv/archive-v0")
+    mounts = f"mount -t tmpfs -o size=4m,mode=755,uid={sandbox.user.mount_uid} other '{inner}'"
+    done = explained(sandbox, argv, "cross-device-rename", "EXDEV", inner, env=env, mounts=mounts)
+    pasted(sandbox, done, argv, env=env, mounts=mounts)
+
+
+def test_noexec(sandbox, private_mounts):
+    """A virtual environment with a python of its own, where nothing may be started."""
+    where = sandbox.user.make_dir(sandbox.work / "project")
+    mounts = f"mount -t tmpfs -o noexec,size=64m,mode=755,uid={sandbox.user.mount_uid} locked '{where}'"
+    argv = ["/usr/bin/python3", "-m", "venv", "--copies", where / "venv"]
+    done = explained(sandbox, argv, "noexec", where, "EACCES", "noexec", mounts=mounts)
+    assert "noexec" in done.first()["advice"]
+
+
+LOCKER = ("import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); "
+          "print('held', flush=True); time.sleep(float(sys.argv[2]))")
+
+
+@pytest.fixture
+def holder(sandbox):
+    """Starts another process that holds the lock on a file for some seconds."""
+    started = []
+
+    def hold(path, seconds):
+        sandbox.user.make_dir(path.parent)
+        started.append(subprocess.Popen([sys.executable, "-c", LOCKER, path, str(seconds)], stdout=subprocess.PIPE,
+                                        **sandbox.user.popen_arguments()))
+        assert started[-1].stdout.readline() == b"held\n"
+        return started[-1]
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_lock_held(sandbox, uv, index, holder):
+    """uv waits without a word for whoever holds its cache's lock."""
+    argv, env = uv_install(uv, index)
+    other = holder(sandbox.home / ".cache/uv/.lock", 9)
+    env["UV_LOCK_TIMEOUT"] = "4"
+    done = explained(sandbox, argv, "lock-held", ".lock", str(other.pid), env=env)
+    pasted(sandbox, done, argv, env=env)
+
+
+def test_lock_held_and_given_up(sandbox, holder):
+    """flock(1) that does not wait."""
+    lock = sandbox.home / "build.lock"
+    other = holder(lock, 30)
+    done = explained(sandbox, ["flock", "-n", lock, "true"], "lock-held", lock, str(other.pid), confidence="likely",
+                     name="lock-held-refused")
+    assert done.returncode == 1
+
+
+BTRFS = """
+PATH="$PATH:/usr/sbin:/sbin"
+image='{image}'; truncate -s 128M "$image"; mkfs.btrfs -q "$image"
+mount -o loop "$image" '{at}'
+btrfs quota enable '{at}'; btrfs subvolume create '{at}/own' >/dev/null
+btrfs qgroup limit 256k '{at}/own'; chown {uid} '{at}/own'
+"""
+
+
+@pytest.mark.skipif(not user_module.IS_ROOT, reason="a file system of one's own on a loop device needs root")
+def test_quota_exceeded(sandbox, npm, index, private_mounts):
+    argv, env = npm_install(sandbox, npm, index)
+    at = sandbox.user.make_dir(sandbox.root / "disk")
+    mounts = BTRFS.format(image=sandbox.root / "image", at=at, uid=sandbox.user.uid)
+    env["npm_config_cache"] = at / "own/npm"
+    filler = f"head -c 200000 /dev/urandom >'{at}/own/filler'; "
+    done = explained(sandbox, ["sh", "-c", filler + 'exec "$@"', "sh", *argv], "quota-exceeded", "EDQUOT", at, env=env,
+                     mounts=mounts)
+    os.unlink(sandbox.root / "image")
+    pasted(sandbox, done, argv, env=env, mounts=mounts)
