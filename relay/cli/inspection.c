@@ -16,6 +16,47 @@ static int complain(const char *what, const char *which, int error)
         return -1;
 }
 
+static int lend_certificates(struct inspector *inspector, const struct options *o)
+{
+        const char *problem;
+
+        for (size_t i = 0; o->client_certs != NULL && o->client_certs[i] != NULL; i++) {
+                if (client_certs_add(&inspector->client_certs, o->client_certs[i], &problem) == 0)
+                        continue;
+                fprintf(stderr, "tapline: %s: '%s': %s\n", options_from(o, "client-cert"),
+                        o->client_certs[i], problem);
+                return -1;
+        }
+        return 0;
+}
+
+/* Whoever writes keys down is told so, each time, also with --quiet. */
+static int write_secrets(struct inspector *inspector, const struct options *o)
+{
+        int result = o->keylog != NULL ? inspector_set_keylog(inspector, o->keylog) : 0;
+
+        if (result < 0)
+                return complain("write the key log", o->keylog, -result);
+        if (o->keylog != NULL)
+                fprintf(stderr, "tapline: the keys of inspected connections are written to %s\n",
+                        o->keylog);
+        result = o->pcap != NULL ? inspector_set_pcap(inspector, o->pcap) : 0;
+        if (result < 0)
+                return complain("write the capture", o->pcap, -result);
+        if (o->pcap != NULL)
+                fprintf(stderr, "tapline: inspected connections and their keys are written to %s\n",
+                        o->pcap);
+        return 0;
+}
+
+static void note_idle_options(const struct options *o)
+{
+        if (o->keylog != NULL || o->pcap != NULL || o->client_certs != NULL)
+                fputs("tapline: note: --keylog, --pcap and --client-cert do nothing without "
+                      "--inspect\n",
+                      stderr);
+}
+
 int inspection_start(struct inspection *in, const struct options *o, struct record *record)
 {
         enum inspector_mode mode =
@@ -23,8 +64,10 @@ int inspection_start(struct inspection *in, const struct options *o, struct reco
         const char *problem = NULL;
         int result;
 
-        if (o->inspect_mode == INSPECT_NEVER)
+        if (o->inspect_mode == INSPECT_NEVER) {
+                note_idle_options(o);
                 return 0;
+        }
         result = trust_load(&in->trust, environ, &problem);
         if (result < 0)
                 return complain("read", "the certificates that this system trusts", -result);
@@ -34,7 +77,9 @@ int inspection_start(struct inspection *in, const struct options *o, struct reco
         if (in->ca == NULL)
                 return complain("make", "a certificate authority for this run", errno);
         in->inspector = inspector_new(in->ca, in->trust, record, mode);
-        return in->inspector != NULL ? 0 : complain("prepare", "inspection", errno);
+        if (in->inspector == NULL)
+                return complain("prepare", "inspection", errno);
+        return lend_certificates(in->inspector, o) < 0 ? -1 : write_secrets(in->inspector, o);
 }
 
 void inspection_free(struct inspection *in)

@@ -28,6 +28,20 @@ const struct option_def option_table[] = {
          "with --inspect: write the certificate of the relay's authority here, for clients to "
          "trust; "
          "its key stays in memory (default: nowhere)"},
+        {"client-cert", 0, "HOST=FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_LIST, AT(client_certs),
+         true,
+         "with --inspect: a certificate and its key (PEM, mode 0600) for a host that asks for one; "
+         "may be "
+         "given more than once (default: such connections pass through untouched)"},
+        {"keylog", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(keylog), false,
+         "with --inspect: append the keys of both TLS connections to this file, in the form of NSS "
+         "(default: nowhere)"},
+        {"pcap", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(pcap), false,
+         "with --inspect: write what passes, with its keys, to this file for Wireshark (pcapng; "
+         "default: "
+         "nowhere)"},
+        {"digest", 0, NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(digest), true,
+         "record the SHA-256 of each complete body"},
         {"bypass", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(bypass), false,
          "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the "
          "list is "
@@ -329,14 +343,20 @@ int options_read(struct options *o, unsigned command, int argc, char **argv, int
         return check_words(o) < 0 || check_drain(o) < 0 || check_via(o) < 0 ? -1 : 0;
 }
 
+static void free_list(char **list)
+{
+        for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+                free(list[i]);
+        free(list);
+}
+
 void options_free(struct options *o)
 {
         for (const struct option_def *def = option_table; def->name != NULL; def++)
                 if (def->type == OPTION_STRING)
                         free(*(char **)field(o, def));
-        for (size_t i = 0; o->listen != NULL && o->listen[i] != NULL; i++)
-                free(o->listen[i]);
-        free(o->listen);
+                else if (def->type == OPTION_LIST)
+                        free_list(*(char ***)field(o, def));
         for (size_t i = 0; i < OPTIONS_MAX; i++)
                 free(o->from[i]);
         memset(o, 0, sizeof *o);

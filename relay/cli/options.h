@@ -23,6 +23,8 @@ struct options {
         char *no_proxy;
         char *inspect;
         char *ca_out;
+        char *keylog, *pcap;
+        char **client_certs; /* HOST=FILE; NULL-terminated, or NULL */
         char *bypass;
         char *record;
         char *config;
@@ -35,7 +37,7 @@ struct options {
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
         char *via;           /* name, "off", or NULL */
-        bool quiet, verbose, help;
+        bool quiet, verbose, help, digest;
         enum inspect_mode inspect_mode; /* from inspect, checked */
         enum resolve_mode resolve_mode; /* from resolve, checked */
         int drain_ms;                   /* from drain, checked */

@@ -72,6 +72,7 @@ static int serve(const struct options *o, const struct way *way, struct record *
                                         .resolve = (enum relay_resolve)o->resolve_mode,
                                         .record = record,
                                         .inspector = inspector,
+                                        .digest = o->digest,
                                         .lifetime_fd = -1,
                                         .ready_fd = -1,
                                         .drain_ms = o->drain_ms};

@@ -169,6 +169,7 @@ static int start_relay(struct run *r)
                                         .resolve = (enum relay_resolve)r->options.resolve_mode,
                                         .record = r->record,
                                         .inspector = r->inspection.inspector,
+                                        .digest = r->options.digest,
                                         .lifetime_fd = -1,
                                         .ready_fd = -1,
                                         .drain_ms = r->options.drain_ms};

@@ -83,3 +83,12 @@ int handshake_on_session(SSL *ssl, SSL_SESSION *session)
                 resume_put(ic->inspector->resume, ic->resume_key, session);
         return 0;
 }
+
+void handshake_on_secret(const SSL *ssl, const char *line)
+{
+        struct intercept *ic = SSL_get_app_data(ssl);
+        const struct end *end = ssl == ic->client.ssl ? &ic->client : &ic->origin;
+
+        inspector_log_secret(ic->inspector, line);
+        pcap_leg_secret(end->wire.capture, line);
+}

@@ -106,6 +106,7 @@ static void client_failed(struct intercept *ic)
 static void client_ready(struct intercept *ic)
 {
         wire_open(&ic->client.wire);
+        pcap_leg_ready(ic->client.wire.capture);
         ic->ready_ms = session_now_ms();
         ic->phase = PHASE_PUMP;
 }

@@ -3,6 +3,7 @@
  * connection are in handshake.c. Used by intercept.c and by net/. */
 #include "inspect/inspector.h"
 #include "inspect/handshake.h"
+#include "inspect/secret_file.h"
 #include "inspect/wire.h"
 
 #include <ctype.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include <openssl/err.h>
@@ -97,6 +99,7 @@ struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct recor
         in->trust = trust;
         in->record = record;
         in->mode = mode;
+        in->keylog = -1;
         in->wire = wire_method_new();
         in->client_ctx = client_context_new(in);
         in->origin_ctx = origin_context_new();
@@ -110,6 +113,42 @@ struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct recor
         ERR_clear_error();
         errno = ENOMEM;
         return NULL;
+}
+
+static void tell_secrets(struct inspector *in)
+{
+        SSL_CTX_set_keylog_callback(in->client_ctx, handshake_on_secret);
+        SSL_CTX_set_keylog_callback(in->origin_ctx, handshake_on_secret);
+}
+
+int inspector_set_keylog(struct inspector *in, const char *path)
+{
+        int fd = secret_file_open(path, false);
+
+        if (fd < 0)
+                return fd;
+        in->keylog = fd;
+        tell_secrets(in);
+        return 0;
+}
+
+int inspector_set_pcap(struct inspector *in, const char *path)
+{
+        in->pcap = pcap_new(path);
+        if (!in->pcap)
+                return -errno;
+        tell_secrets(in);
+        return 0;
+}
+
+void inspector_log_secret(struct inspector *in, const char *line)
+{
+        char out[512]; /* 32 bytes of client random and 64 of secret, in hexadecimal */
+        int len = snprintf(out, sizeof out, "%s\n", line);
+
+        if (in->keylog >= 0 && len > 0 && (size_t)len < sizeof out)
+                secret_file_write(in->keylog, out, (size_t)len);
+        OPENSSL_cleanse(out, sizeof out);
 }
 
 static void drop_distrusted(struct inspector *in, struct distrusted *d)
@@ -130,6 +169,9 @@ void inspector_free(struct inspector *in)
                 in->chunks = next;
         }
         resume_free(in->resume);
+        pcap_free(in->pcap);
+        if (in->keylog >= 0)
+                close(in->keylog);
         client_certs_free(in->client_certs);
         free(in->corks[0]);
         free(in->corks[1]);

@@ -42,6 +42,12 @@ static bool set_up(struct intercept *ic, const struct intercept_setup *setup)
 
         wire_init(&ic->client.wire, setup->client_fd, WIRE_MUTE);
         wire_init(&ic->origin.wire, setup->origin_fd, WIRE_OPEN);
+        if (ic->inspector->pcap) {
+                wire_capture(&ic->client.wire,
+                             pcap_leg_new(ic->inspector->pcap, setup->client_fd, true));
+                wire_capture(&ic->origin.wire,
+                             pcap_leg_new(ic->inspector->pcap, setup->origin_fd, false));
+        }
         ic->recorder = recorder_new(setup->origin);
         bool ok = ic->recorder && copy_string(&ic->name, setup->name) &&
                   copy_string(&ic->address, setup->address) &&

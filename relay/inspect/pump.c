@@ -200,6 +200,7 @@ static bool lane_shut(struct lane *lane)
         if (!wire_flush(&lane->to->wire))
                 return false;
         shutdown(lane->to->wire.fd, SHUT_WR);
+        pcap_leg_end(lane->to->wire.capture, false);
         return lane->shut = true;
 }
 

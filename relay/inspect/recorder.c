@@ -10,6 +10,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "inspect/digest.h"
 #include "inspect/http1.h"
 #include "inspect/http2.h"
 #include "inspect/http_event.h"
@@ -27,7 +28,8 @@ struct pending {
         uint64_t number; /* the run's */
         char *url;       /* owned, masked; may be NULL */
         unsigned status;
-        int64_t head_us; /* of the request, then of the response */
+        struct digest *digest; /* owned; of the body, or NULL */
+        int64_t head_us;       /* of the request, then of the response */
 };
 
 struct recorder {
@@ -53,6 +55,7 @@ static int64_t now_us(void)
 static void pending_free(struct recorder *r, struct pending *p)
 {
         DL_DELETE(r->pending, p);
+        digest_free(p->digest);
         free(p->url);
         free(p);
 }
@@ -116,6 +119,29 @@ static void on_response(void *ctx, unsigned index, const struct http_head *head)
         record_write(r->origin.record, &e);
 }
 
+static void on_body(void *ctx, unsigned index, const char *data, size_t len)
+{
+        struct pending *p = pending_get(ctx, index);
+
+        if (p && !p->digest)
+                p->digest = digest_new();
+        if (p && p->digest)
+                digest_add(p->digest, data, len);
+}
+
+static void add_digest(struct event *e, const struct pending *p)
+{
+        struct digest *d = p->digest ? p->digest : digest_new(); /* of nothing */
+        char hex[DIGEST_HEX] = "";
+
+        if (d)
+                digest_end(d, hex);
+        if (*hex)
+                event_str(e, "sha256", hex);
+        if (d != p->digest)
+                digest_free(d);
+}
+
 /* Why it is not complete; NULL when it is. */
 static const char *end_reason(const struct recorder *r, enum http_how how)
 {
@@ -146,6 +172,8 @@ static void write_body(struct recorder *r, const struct pending *p, const struct
         event_bool(&e, "complete", end->how == HTTP_COMPLETE);
         event_str(&e, "reason", end_reason(r, end->how));
         event_str(&e, "error", end->error);
+        if (r->origin.digest && end->how == HTTP_COMPLETE)
+                add_digest(&e, p);
         if (end->trailer_count)
                 http_event_headers(&e, "trailers", end->trailers, end->trailer_count);
         if (end->how != HTTP_COMPLETE)
@@ -206,6 +234,15 @@ static const struct http_events events = {
         .stopped = on_stopped,
 };
 
+static const struct http_events events_with_bodies = {
+        .request = on_request,
+        .response = on_response,
+        .body = on_body,
+        .body_end = on_body_end,
+        .goaway = on_goaway,
+        .stopped = on_stopped,
+};
+
 /* NULL stays NULL; *ok becomes false when memory is short. */
 static char *copy(const char *s, bool *ok)
 {
@@ -253,10 +290,12 @@ void recorder_free(struct recorder *r)
 
 static void begin(struct recorder *r, bool is_http2)
 {
+        const struct http_events *wanted = r->origin.digest ? &events_with_bodies : &events;
+
         if (is_http2)
-                r->http2 = http2_new(&events, r);
+                r->http2 = http2_new(wanted, r);
         else
-                r->http1 = http1_new(&events, r);
+                r->http1 = http1_new(wanted, r);
         r->stopped = !r->http1 && !r->http2;
 }
 

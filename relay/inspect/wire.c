@@ -22,6 +22,11 @@ void wire_init(struct wire *w, int fd, enum wire_mode mode)
         w->may_read = w->may_end = true;
 }
 
+void wire_capture(struct wire *w, struct pcap_leg *leg)
+{
+        w->capture = leg;
+}
+
 static void drop_kept(struct wire *w)
 {
         free(w->kept);
@@ -35,6 +40,8 @@ void wire_fini(struct wire *w)
         free(w->held);
         w->held = NULL;
         w->held_len = 0;
+        pcap_leg_free(w->capture);
+        w->capture = NULL;
         w->fd = -1;
 }
 
@@ -58,6 +65,7 @@ static int keep(struct wire *w, const char *data, size_t len)
 int wire_preload(struct wire *w, const char *data, size_t len)
 {
         w->bytes += len;
+        pcap_leg_bytes(w->capture, true, data, len);
         return len ? keep(w, data, len) : 0;
 }
 
@@ -88,12 +96,14 @@ static size_t receive(struct wire *w, char *out, size_t cap)
         while (n < 0 && errno == EINTR);
         if (n > 0) {
                 w->bytes += (uint64_t)n;
+                pcap_leg_bytes(w->capture, true, out, (size_t)n);
                 w->may_read = (size_t)n == cap || w->may_end;
                 return (size_t)n;
         }
-        if (n == 0)
+        if (n == 0) {
                 w->eof = true;
-        else if (errno != EAGAIN && errno != EWOULDBLOCK)
+                pcap_leg_end(w->capture, true);
+        } else if (errno != EAGAIN && errno != EWOULDBLOCK)
                 w->error = errno;
         else
                 w->may_read = w->may_end = false;
@@ -155,8 +165,10 @@ static size_t transmit(struct wire *w, const char *data, size_t len)
         do
                 n = send(w->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
-        if (n >= 0)
+        if (n >= 0) {
+                pcap_leg_bytes(w->capture, false, data, (size_t)n);
                 return (size_t)n;
+        }
         if (errno != EAGAIN && errno != EWOULDBLOCK)
                 w->broken = errno;
         return 0;

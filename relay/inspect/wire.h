@@ -6,6 +6,8 @@
 #ifndef INSPECT_WIRE_H
 #define INSPECT_WIRE_H
 
+#include "inspect/pcap.h"
+
 #include <openssl/bio.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +32,8 @@ struct wire {
         size_t kept_len, kept_at, kept_cap;
         char *held; /* owned: to be written first */
         size_t held_len;
-        char *cork; /* borrowed: where writes are collected, or NULL */
+        struct pcap_leg *capture; /* owned, or NULL */
+        char *cork;               /* borrowed: where writes are collected, or NULL */
         size_t cork_len;
 };
 
@@ -44,6 +47,9 @@ void wire_fini(struct wire *w); /* leaves fd alone */
 
 /* A BIO over w, which must outlive it. Caller owns; SSL_set_bio() takes it over. */
 BIO *wire_bio(struct wire *w, BIO_METHOD *method);
+
+/* Show every byte from here on to leg, which is w's now. NULL: to nobody. */
+void wire_capture(struct wire *w, struct pcap_leg *leg);
 
 /* Keep bytes that somebody else has read before. Returns 0 or -ENOMEM. */
 int wire_preload(struct wire *w, const char *data, size_t len);

@@ -151,7 +151,8 @@ void tunnel_observe(struct flow *flow, const char *scheme)
                                          .scheme = scheme,
                                          .host = flow->name,
                                          .port = flow->port,
-                                         .source = "relay"};
+                                         .source = "relay",
+                                         .digest = flow->relay->options->digest};
         char literal[64];
 
         if (!record_is_kept(flow->relay->record))
@@ -183,7 +184,8 @@ static void start_intercept(struct flow *flow)
                                          .scheme = "https",
                                          .host = flow->name,
                                          .port = flow->port,
-                                         .source = "relay"};
+                                         .source = "relay",
+                                         .digest = flow->relay->options->digest};
         char literal[64] = "";
         struct intercept_setup setup = {.inspector = flow->relay->options->inspector,
                                         .origin = &origin,
