@@ -3,6 +3,7 @@
 #include "config.h"
 #include "control.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
@@ -69,7 +70,7 @@ bool lookup_made_up(const char *name, int family, struct wire_addr *out)
 {
         struct name_packet packet = {.name = {.family = (uint16_t)family}};
         struct wire_verdict verdict = {.state = WIRE_STATE_UNKNOWN};
-        int control = control_open(), result;
+        int control = control_is_stalled() ? -EAGAIN : control_open(), result;
 
         if (control < 0)
                 return false;
@@ -80,6 +81,8 @@ bool lookup_made_up(const char *name, int family, struct wire_addr *out)
         if (result == 0)
                 result = control_verdict(control, &verdict, CONTROL_STALL_MS);
         control_close(control);
+        if (result == -EAGAIN)
+                control_stalled();
         *out = verdict.peer;
         return result == 0 && verdict.state == WIRE_STATE_OPEN &&
                (out->family == AF_INET || out->family == AF_INET6);

@@ -262,7 +262,7 @@ static bool ask_about(int fd, struct wire_verdict *verdict)
         struct wire_join question = {.cookie = socket_cookie(fd)};
         int control, result;
 
-        if (!socket_local(fd, &question.local))
+        if (control_is_stalled() || !socket_local(fd, &question.local))
                 return false;
         control = control_open();
         if (control < 0)
@@ -271,6 +271,8 @@ static bool ask_about(int fd, struct wire_verdict *verdict)
         if (result == 0)
                 result = control_verdict(control, verdict, CONTROL_EVENT_MS);
         control_close(control);
+        if (result == -EAGAIN)
+                control_stalled();
         return result == 0 && verdict->state != WIRE_STATE_UNKNOWN;
 }
 

@@ -53,13 +53,16 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
         return sent(REAL(sendmsg)(fd, message, flags), fd);
 }
 
-/* Messages before one that is to fail are sent, as the kernel does it. */
+/* Messages before one that is to fail are sent, as the kernel does it. Behind the one that connects
+ * MSG_FASTOPEN fails the next. */
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
         unsigned good = 0;
+        int given = flags;
 
-        while (good < count && prepare(fd, &flags, messages[good].msg_hdr.msg_name,
-                                       messages[good].msg_hdr.msg_namelen) == 0)
+        while (good < count && flags == given &&
+               prepare(fd, &flags, messages[good].msg_hdr.msg_name,
+                       messages[good].msg_hdr.msg_namelen) == 0)
                 good++;
         if (good == 0 && count > 0)
                 return -1;

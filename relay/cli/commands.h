@@ -13,6 +13,7 @@ enum {
 int command_run(int argc, char **argv);
 int command_relay(int argc, char **argv);
 int command_report(int argc, char **argv);
+int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 
 #endif

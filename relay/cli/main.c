@@ -14,6 +14,7 @@ static const struct {
         {"run", command_run, "run a command and say why it failed"},
         {"relay", command_relay,
          "serve as a relay for preloaded programs and for any HTTP proxy client"},
+        {"check", command_check, "look whether a command would work, before it is run"},
         {"report", command_report, "explain a record again"},
         {"explain", command_explain, "tell what a finding means"},
 };

@@ -14,10 +14,12 @@
 
 /* name, short, argument, optional argument's value, commands, type, field, inside, help */
 const struct option_def option_table[] = {
-        {"upstream", 0, "URL", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(upstream), true,
+        {"upstream", 0, "URL", NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_STRING, AT(upstream),
+         true,
          "go out through this proxy: http://[USER:PASSWORD@]HOST:PORT, or the word direct "
          "(default: https_proxy, http_proxy and all_proxy of the environment)"},
-        {"no-proxy", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(no_proxy), true,
+        {"no-proxy", 0, "LIST", NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_STRING, AT(no_proxy),
+         true,
          "hosts that are reached directly: names, .suffixes, addresses, CIDR blocks, each with an "
          "optional :port, or * (default: no_proxy of the environment)"},
         {"inspect", 0, "WHEN", "auto", FOR_RUN | FOR_RELAY, OPTION_STRING, AT(inspect), true,
@@ -62,6 +64,11 @@ const struct option_def option_table[] = {
          "what becomes of UDP to port 443: pass records it, refuse also lets it fail, so that "
          "programs fall back "
          "to TCP, which is seen (default: pass)"},
+        {"capture", 0, NULL, NULL, FOR_RUN, OPTION_FLAG, AT(capture), true,
+         "read the command's output on its way, and put what a tool claims beside what is true"},
+        {"fix", 0, NULL, NULL, FOR_RUN, OPTION_FLAG, AT(fix), true,
+         "move a known tool's cache that cannot be used to a private directory, for this command, "
+         "and say so"},
         {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
          "write the record here (run: default a new file in the state directory; relay: none)"},
         {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
@@ -73,21 +80,21 @@ const struct option_def option_table[] = {
         {"drain", 0, "SECONDS", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(drain), true,
          "time that open connections get when the command has ended or the relay is told to stop "
          "(default: 2)"},
-        {"format", 0, "text|json", NULL, FOR_REPORT, OPTION_STRING, AT(format), true,
+        {"format", 0, "text|json", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING, AT(format), true,
          "form of the report (default: text)"},
-        {"output", 0, "FILE", NULL, FOR_REPORT, OPTION_STRING, AT(output), true,
+        {"output", 0, "FILE", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING, AT(output), true,
          "write the report here (default: standard output)"},
-        {"config", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_STRING, AT(config),
-         true,
+        {"config", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_CHECK, OPTION_STRING,
+         AT(config), true,
          "read this configuration file (default: tapline/tapline.conf in the configuration "
          "directory, else "
          "/etc/tapline.conf)"},
-        {"quiet", 'q', NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(quiet), true,
+        {"quiet", 'q', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_FLAG, AT(quiet), true,
          "say nothing when all is well"},
         {"verbose", 'v', NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(verbose), true,
          "print every event on standard error as it is recorded"},
-        {"help", 'h', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_REPORT, OPTION_FLAG, AT(help), true,
-         "print this and exit"},
+        {"help", 'h', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_CHECK, OPTION_FLAG,
+         AT(help), true, "print this and exit"},
         {NULL, 0, NULL, NULL, 0, OPTION_FLAG, 0, false, NULL},
 };
 _Static_assert(sizeof option_table / sizeof *option_table <= OPTIONS_MAX, "raise OPTIONS_MAX");

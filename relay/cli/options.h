@@ -11,7 +11,7 @@
 
 enum { OPTIONS_MAX = 64 }; /* room for the table */
 
-enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4 };
+enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4, FOR_CHECK = 64 };
 
 enum resolve_mode { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE };
 
@@ -37,7 +37,7 @@ struct options {
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
         char *via;           /* name, "off", or NULL */
-        bool quiet, verbose, help, digest;
+        bool quiet, verbose, help, digest, fix, capture;
         enum inspect_mode inspect_mode; /* from inspect, checked */
         enum resolve_mode resolve_mode; /* from resolve, checked */
         int drain_ms;                   /* from drain, checked */

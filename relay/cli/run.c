@@ -1,6 +1,8 @@
 /* tapline run: the command in the foreground, the relay beside it, the report at the end. */
+#include "cli/capture.h"
 #include "cli/childenv.h"
 #include "cli/commands.h"
+#include "cli/fix.h"
 #include "cli/inspection.h"
 #include "cli/options.h"
 #include "cli/paths.h"
@@ -33,6 +35,7 @@ struct run {
         struct inspection inspection;
         struct childenv *env;
         struct relay_child relay;
+        struct capture capture; /* with --capture */
 };
 
 static void usage(void)
@@ -212,6 +215,8 @@ static int prepare(struct run *r, char **command)
                 return -1;
         /* From here on only the relay needs the keys. */
         inspection_free(&r->inspection);
+        if (r->options.fix && fix_caches(r->catalogue, command, r->env, r->record) < 0)
+                return complain("look at", "the caches", ENOMEM);
         return prepare_environment(r);
 }
 
@@ -267,7 +272,16 @@ static int run_command(struct run *r, char **command)
         int result;
 
         look_at(r, command);
-        result = supervise_command(command, childenv_list(r->env), &outcome);
+        result = r->options.capture ? capture_start(&r->capture, r->catalogue, r->record) : 0;
+        if (result < 0) {
+                complain("capture the output of", command[0], -result);
+                relay_child_stop(&r->relay, 0);
+                return EXIT_OWN_FAILURE;
+        }
+        result = supervise_command(command, childenv_list(r->env),
+                                   r->options.capture ? &r->capture : NULL, &outcome);
+        if (r->options.capture)
+                capture_finish(&r->capture);
         relay_ok = relay_child_stop(&r->relay, r->options.drain_ms);
         if (result < 0) {
                 complain("start", command[0], -result);

@@ -1,5 +1,6 @@
 /* Runs the command; see supervise.h. */
 #include "cli/supervise.h"
+#include "cli/capture.h"
 #include "cli/commands.h"
 #include "cli/oom.h"
 
@@ -91,7 +92,14 @@ static void wait_for(pid_t command, struct outcome *out)
         }
 }
 
-int supervise_command(char **command, char **env, struct outcome *out)
+static void take_output(const struct capture *capture)
+{
+        for (int i = 0; capture != NULL && i < 2; i++)
+                if (capture->output[i] >= 0)
+                        dup2(capture->output[i], STDOUT_FILENO + i);
+}
+
+int supervise_command(char **command, char **env, struct capture *capture, struct outcome *out)
 {
         int report[2], result = 0;
         pid_t pid;
@@ -102,8 +110,12 @@ int supervise_command(char **command, char **env, struct outcome *out)
         if (pipe2(report, O_CLOEXEC) < 0)
                 return -errno;
         pid = fork();
-        if (pid == 0)
+        if (pid == 0) {
+                take_output(capture);
                 exec_command(command, env, report[1]);
+        }
+        if (capture != NULL)
+                capture_release(capture);
         if (pid < 0)
                 result = -errno;
         close(report[1]);

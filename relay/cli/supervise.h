@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct capture;
+
 struct outcome {
         int status; /* exit status as a shell has it: 128+n for signal n; 126, 127 if exec failed */
         int signal; /* that ended it, or 0 */
@@ -19,8 +21,8 @@ void supervise_prepare(void);
 /* In a child: undo supervise_prepare. */
 void supervise_restore(void);
 
-/* Fork, exec command with environment env, wait for its end. Returns 0, or -errno if fork failed.
- */
-int supervise_command(char **command, char **env, struct outcome *out);
+/* Fork, exec command with environment env, wait for its end. With capture (may be NULL) its output
+ * goes there. Returns 0, or -errno if fork failed. */
+int supervise_command(char **command, char **env, struct capture *capture, struct outcome *out);
 
 #endif

@@ -46,8 +46,17 @@ static void cache_fini(const struct catalogue_cache *cache)
         free((char *)cache->option);
 }
 
+static void claim_fini(const struct catalogue_claim *claim)
+{
+        free((char *)claim->says);
+        free((char *)claim->blames);
+}
+
 static void tool_fini(struct catalogue_tool *tool)
 {
+        for (size_t i = 0; i < tool->claim_count; i++)
+                claim_fini(&tool->claims[i]);
+        free((struct catalogue_claim *)tool->claims);
         for (size_t i = 0; i < tool->cache_count; i++)
                 cache_fini(&tool->caches[i]);
         free((struct catalogue_cache *)tool->caches);
@@ -217,6 +226,46 @@ static int read_caches(struct loader *l, const config_setting_t *s, struct catal
         return result;
 }
 
+static int read_claim(struct loader *l, const config_setting_t *s, struct catalogue_claim *claim)
+{
+        int result = 0;
+
+        if (!config_setting_is_group(s))
+                return fail(l, config_setting_source_line(s), "a claim is a group { ... }", NULL);
+        for (int i = 0; result == 0 && i < config_setting_length(s); i++) {
+                const config_setting_t *member = config_setting_get_elem(s, (unsigned)i);
+                const char *key = config_setting_name(member);
+
+                if (strcmp(key, "says") == 0)
+                        result = read_string(l, member, &claim->says);
+                else if (strcmp(key, "blames") == 0)
+                        result = read_string(l, member, &claim->blames);
+                else
+                        result = fail(l, config_setting_source_line(member), "unknown key", key);
+        }
+        if (result == 0 && (claim->says == NULL || claim->blames == NULL))
+                result = fail(l, config_setting_source_line(s), "a claim says and blames something",
+                              NULL);
+        return result;
+}
+
+static int read_claims(struct loader *l, const config_setting_t *s, struct catalogue_tool *tool)
+{
+        int count = config_setting_length(s), result = 0;
+        struct catalogue_claim *claims;
+
+        if (!config_setting_is_list(s))
+                return fail(l, config_setting_source_line(s), "claims is a list ( { ... } )", NULL);
+        claims = calloc((size_t)count + 1, sizeof *claims);
+        if (claims == NULL)
+                return -ENOMEM;
+        tool->claims = claims;
+        tool->claim_count = (size_t)count;
+        for (int i = 0; result == 0 && i < count; i++)
+                result = read_claim(l, config_setting_get_elem(s, (unsigned)i), &claims[i]);
+        return result;
+}
+
 static int read_tool_key(struct loader *l, const config_setting_t *s, struct catalogue_tool *tool)
 {
         const char *key = config_setting_name(s);
@@ -231,6 +280,8 @@ static int read_tool_key(struct loader *l, const config_setting_t *s, struct cat
                 return read_strings(l, s, &tool->variables);
         if (strcmp(key, "caches") == 0)
                 return tool->caches == NULL ? read_caches(l, s, tool) : 0;
+        if (strcmp(key, "claims") == 0)
+                return tool->claims == NULL ? read_claims(l, s, tool) : 0;
         return fail(l, config_setting_source_line(s), "unknown key", key);
 }
 

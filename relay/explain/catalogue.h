@@ -16,6 +16,12 @@ struct catalogue_cache {
         bool optional;         /* the tool goes on without it */
 };
 
+/* A sentence with which a tool misleads. */
+struct catalogue_claim {
+        const char *says;   /* fnmatch pattern, anywhere in a line */
+        const char *blames; /* what the reader will think: "network", "cache", "temp", "package" */
+};
+
 struct catalogue_tool {
         const char *name;       /* "poetry" */
         const char *title;      /* "Poetry" */
@@ -24,6 +30,8 @@ struct catalogue_tool {
         const char **variables; /* NULL-terminated: all that move its caches, to be recorded */
         const struct catalogue_cache *caches;
         size_t cache_count;
+        const struct catalogue_claim *claims;
+        size_t claim_count;
 };
 
 struct catalogue;

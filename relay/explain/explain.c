@@ -1,5 +1,6 @@
 /* From a record's events to an explanation: counts, rules, and what is left to tell when no rule
  * found a cause. See explain.h. */
+#include "explain/claims.h"
 #include "explain/rules.h"
 
 #include <errno.h>
@@ -188,6 +189,8 @@ int explain(const struct record_events *events, const struct catalogue *catalogu
                 result = list_uncovered(&facts, out);
         if (result == 0)
                 result = find(&facts, out);
+        if (result == 0 && !facts_worked(&facts))
+                result = claims_explain(events, catalogue, out);
         facts_fini(&facts);
         if (result < 0)
                 explanation_free(out);
@@ -216,6 +219,9 @@ void explanation_free(struct explanation *ex)
         for (size_t i = 0; i < ex->uncovered_count; i++)
                 free(ex->uncovered[i]);
         free(ex->uncovered);
+        for (size_t i = 0; i < ex->claim_count; i++)
+                free(ex->claims[i]);
+        free(ex->claims);
         free(ex->seen);
         free(ex->summary.command);
         free(ex->summary.signal);

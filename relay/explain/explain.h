@@ -46,6 +46,8 @@ struct explanation {
         char **uncovered; /* owned; programs that tapline could not see into, each once: "path
                              (reason)" */
         size_t uncovered_count;
+        char **claims; /* owned; what the tools said, beside what is true: claims.h */
+        size_t claim_count;
         struct summary summary;
         bool truncated;
         size_t bad_lines;

@@ -61,11 +61,13 @@ static json_t *findings_json(const struct explanation *ex)
 
 int report_json(const struct explanation *ex, const char *record_path, FILE *out)
 {
-        json_t *root = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", 1, "record",
-                                 text(record_path), "findings", findings_json(ex), "summary",
-                                 summary_json(ex), "seen", lines(ex->seen, ex->seen_count),
-                                 "uncovered", lines(ex->uncovered, ex->uncovered_count),
-                                 "truncated", ex->truncated, "bad_lines", count(ex->bad_lines));
+        json_t *root =
+                json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", 1, "record",
+                          text(record_path), "findings", findings_json(ex), "summary",
+                          summary_json(ex), "seen", lines(ex->seen, ex->seen_count), "uncovered",
+                          lines(ex->uncovered, ex->uncovered_count), "claims",
+                          lines(ex->claims, ex->claim_count), "truncated", ex->truncated,
+                          "bad_lines", count(ex->bad_lines));
         int result;
 
         if (root == NULL)

@@ -181,6 +181,10 @@ int report_text(const struct explanation *ex, const char *record_path, FILE *out
         if (!has_error(ex) && !worked)
                 print_unknown(&page, ex);
         print_findings(&page, ex);
+        if (ex->claim_count > 0)
+                putc('\n', out);
+        for (size_t i = 0; i < ex->claim_count; i++)
+                print_line(&page, "", ex->claims[i]);
         if (!worked && record_path != NULL) {
                 putc('\n', out);
                 heading(&page, "Record: ");

@@ -135,7 +135,8 @@ static void first_byte(struct flow *flow, unsigned char first)
 }
 
 /* A redirected program's connection, whose announcement waits unread: the library sends it before
- * connect() returns, so before any byte of the program. Reading it now hands the client over. */
+ * connect() returns, so before any byte of the program, and before it closes. Reading it now hands
+ * the client over. */
 static bool is_announced(struct flow *flow)
 {
         if (flow->public_listener || flow->relay->unjoined == 0)
@@ -158,7 +159,11 @@ void front_drive(struct flow *flow)
                 return;
         }
         n = recv(flow->client.fd, &first, 1, MSG_PEEK);
-        if ((n < 0 && errno == EAGAIN) || (n == 1 && is_announced(flow)))
+        if (n < 0 && errno == EAGAIN)
+                return;
+        if (n < 0)
+                flow->client.error = errno; /* told once only: whoever reads next sees the end */
+        if (is_announced(flow))
                 return;
         first_byte(flow, (unsigned char)first);
 }

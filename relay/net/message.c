@@ -148,6 +148,7 @@ void message_join(struct flow *flow, const struct wire_join *join)
         if (fd < 0)
                 return;
         flow_attach_client(flow, fd);
+        flow->client.error = early->client.error;
         flow_joined(flow);
 }
 

@@ -234,6 +234,8 @@ static bool classify(struct flow *flow)
 
                 if (n < 0 && errno == EAGAIN)
                         return false;
+                if (n < 0)
+                        flow->client.error = errno; /* told once only: what follows is the end */
                 data = peeked;
                 len = n > 0 ? (size_t)n : 0;
         }

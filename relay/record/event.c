@@ -26,6 +26,7 @@ static const char *const kind_names[EVENT_KIND_COUNT] = {
         [EVENT_FLOW_CLOSE] = "flow.close",
         [EVENT_FILE_FAILURE] = "file.failure",
         [EVENT_LOCK_WAIT] = "lock.wait",
+        [EVENT_TOOL_CLAIM] = "tool.claim",
         [EVENT_RELAY_NOTE] = "relay.note",
         [EVENT_FINDING] = "finding",
         [EVENT_RUN_END] = "run.end",

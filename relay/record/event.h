@@ -35,6 +35,7 @@ enum event_kind {
         EVENT_FLOW_CLOSE,
         EVENT_FILE_FAILURE,
         EVENT_LOCK_WAIT,
+        EVENT_TOOL_CLAIM,
         EVENT_RELAY_NOTE,
         EVENT_FINDING,
         EVENT_RUN_END,

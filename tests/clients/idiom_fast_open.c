@@ -1,4 +1,5 @@
-/* sendto(2) with MSG_FASTOPEN, blocking and not, sendmsg(2) with it, and TCP_FASTOPEN_CONNECT. */
+/* sendto(2) with MSG_FASTOPEN, blocking and not, sendmsg(2) and sendmmsg(2) with it, and
+ * TCP_FASTOPEN_CONNECT. Without MSG_FASTOPEN an address connects nothing. */
 #include "idiom.h"
 
 static void receive(int fd)
@@ -13,6 +14,36 @@ static void receive(int fd)
         close(fd);
 }
 
+/* One message in two parts, each with the address. */
+static void send_two(const struct msghdr *message)
+{
+        struct iovec parts[2] = {{.iov_base = (void *)"gi", .iov_len = 2},
+                                 {.iov_base = (void *)"ve\n", .iov_len = 3}};
+        struct mmsghdr both[2] = {{.msg_hdr = *message}, {.msg_hdr = *message}};
+        int fd = tcp_socket(0), n;
+
+        for (int i = 0; i < 2; i++)
+                both[i].msg_hdr.msg_iov = &parts[i];
+        n = sendmmsg(fd, both, 2, MSG_FASTOPEN | MSG_NOSIGNAL);
+        say("sendmmsg %d %s, %u and %u bytes", n, outcome(n), both[0].msg_len, both[1].msg_len);
+        if (n == 1)
+                say("the rest %s", outcome(send(fd, "ve\n", 3, MSG_NOSIGNAL)));
+        if (n > 0)
+                receive(fd);
+}
+
+static void send_without(const struct msghdr *message)
+{
+        struct mmsghdr one = {.msg_hdr = *message};
+        int fd = tcp_socket(0);
+
+        say("unconnected: sendto %s",
+            outcome(sendto(fd, "x", 1, MSG_NOSIGNAL, message->msg_name, message->msg_namelen)));
+        say("unconnected: sendmsg %s", outcome(sendmsg(fd, message, MSG_NOSIGNAL)));
+        say("unconnected: sendmmsg %s", outcome(sendmmsg(fd, &one, 1, MSG_NOSIGNAL)));
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
         struct iovec part = {.iov_base = (void *)"give\n", .iov_len = 5};
@@ -23,6 +54,8 @@ int main(int argc, char **argv)
         idiom_start(argc, argv);
         message.msg_name = &target;
         message.msg_namelen = target_len;
+        send_without(&message);
+        send_two(&message);
         fd = tcp_socket(0);
         n = sendto(fd, "give\n", 5, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&target,
                    target_len);

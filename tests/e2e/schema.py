@@ -58,6 +58,7 @@ KINDS = {
                      "fsize_limit?": "integer"},
     "lock.wait": {"call": "string", "path": "string", "state": "waiting|refused|granted|failed", "waited_ms?": "ms",
                   "errno?": "errno", "holder?": "integer", "holder_exe?": "string", "holder_argv?": "strings"},
+    "tool.claim": {"tool": "string", "stream": "stdout|stderr|both", "text": "string", "blames": "string"},
     "relay.note": {"note": "string", "severity": "note|warning"},
     "finding": {"code": "string", "severity": "error|warning|note", "confidence": "certain|likely|possible", "summary": "string", "evidence": "strings",
                 "commands": "strings"},

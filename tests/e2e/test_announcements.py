@@ -1,7 +1,11 @@
 """A redirected connection and its announcement arrive on two sockets, in either order."""
+import collections
+import errno
 import os
 import shutil
 from pathlib import Path
+
+import pytest
 
 from origins import RawServer
 
@@ -23,3 +27,33 @@ def test_a_request_never_overtakes_its_announcement(sandbox):
     with RawServer(answer) as origin:
         done = sandbox.tapline([str(client), str(origin.port), str(COUNT)])
     assert done.stdout.strip() == str(COUNT), str(done)
+
+
+CLOSES = """
+import socket, struct, sys
+for n in range(int(sys.argv[2])):
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    if sys.argv[3] == "reset":
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+"""
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_a_program_that_closes_at_once(sandbox, how):
+    """The relay once read the end before the announcement, took it for a proxy's client that went away, and left the
+    origin waiting for ten seconds, then to be reset: every third connection."""
+    seen = collections.Counter()
+
+    def read(connection):
+        try:
+            seen[connection.recv(1)] += 1
+        except OSError as error:
+            seen[error.errno] += 1
+
+    with RawServer(read) as origin:
+        done = sandbox.tapline(["/usr/bin/python3", "-c", CLOSES, str(origin.port), "500", how])
+    done.assert_worked()
+    ends = collections.Counter((e["first"], e["how"]) for e in done.of("flow.close"))
+    assert ends == {("client", "eof" if how == "closed" else "reset"): 500}, str(done)
+    assert seen == {b"" if how == "closed" else errno.ECONNRESET: 500}, str(done)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -89,15 +90,50 @@ def _check(done, refusal):
     return worst_ms
 
 
+# Two processes that hand a byte to and fro, as the hook and the relay do. Prints the longest wait in milliseconds.
+YARDSTICK = """
+import os, select, socket, sys, time
+near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+if os.fork() == 0:
+    near.close()
+    while far.recv(1):
+        far.send(b"x")
+    os._exit(0)
+far.close()
+worst = 0
+print("begun", flush=True)
+while not select.select([sys.stdin], [], [], 0.001)[0]:
+    start = time.monotonic()
+    near.send(b"x")
+    near.recv(1)
+    worst = max(worst, time.monotonic() - start)
+print(worst * 1000)
+"""
+
+
+class Yardstick:
+    """How long this machine holds up two processes that are not ours meanwhile. ms is there at the end."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["/usr/bin/python3", "-c", YARDSTICK], stdin=subprocess.PIPE, text=True,
+                                        stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == "begun\n"
+        return self
+
+    def __exit__(self, *_):
+        self.ms = float(self.process.communicate(timeout=20)[0])
+
+
 def _loop_is_not_held_up(sandbox, origins, argv, refusal):
     worst = []
-    for _ in range(3):  # on a busy machine any system call may take 10 ms: the best of three is the hook's
-        done = sandbox.tapline([*argv, *_ports(origins), str(COUNT)])
-        worst.append(_check(done, refusal))
+    for _ in range(3):  # on a busy machine any exchange between two processes may take 10 ms
+        with Yardstick() as machine:
+            done = sandbox.tapline([*argv, *_ports(origins), str(COUNT)])
+        worst.append((_check(done, refusal), machine.ms))
         assert len(done.of("connect")) == COUNT
-        if worst[-1] <= HOOK_MS:
+        if worst[-1][0] <= max(HOOK_MS, 2 * machine.ms):
             return
-    raise AssertionError(f"connect() took up to {worst} ms")
+    raise AssertionError(f"connect() took up to (as the machine held up others): {worst} ms")
 
 
 def test_asyncio(sandbox, origins):
@@ -115,13 +151,15 @@ def test_the_hook_itself(sandbox, origins):
     client = sandbox.root / "hook_time"
     shutil.copy(build / "clients" / "hook_time", client)
     port = origins.answers("127.0.0.1")[1]
-    for _ in range(3):
-        done = sandbox.tapline([client, "127.0.0.1", str(port), str(COUNT)])
+    for _ in range(6):
+        with Yardstick() as machine:
+            done = sandbox.tapline([client, "127.0.0.1", str(port), str(COUNT)])
         others, median, p99, worst = (float(n) for n in re.findall(r" ([\d.]+)", done.stdout))
         assert others == 0, str(done)
-        if median < 1000 and p99 < 5000 and worst < HOOK_MS * 1000:
+        held_up = 2 * machine.ms * 1000
+        if median < 1000 and p99 < max(5000, held_up) and worst < max(HOOK_MS * 1000, held_up):
             return
-    raise AssertionError(str(done))
+    raise AssertionError(f"the machine held up others for {machine.ms} ms\n{done}")
 
 
 STALLED = """
@@ -174,6 +212,44 @@ s = socket.socket()
 s.setblocking(False)
 print(s.connect_ex(("127.0.0.1", int(sys.argv[1]))))
 """
+
+
+ASKS = """
+import socket, sys, time, os
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+open(sys.argv[3], "w").close()
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.02)
+took = []
+for n in range(10):
+    start = time.monotonic()
+    s.getsockname(), s.getpeername()
+    took.append(time.monotonic() - start)
+open(sys.argv[4], "w").close()
+time.sleep(1.2)
+print(s.getpeername()[1], *(round(t * 1000) for t in took))
+"""
+
+
+def test_a_stalled_relay_is_asked_about_a_connection_once(sandbox, origins):
+    """The kernel's answer must do until the relay is back."""
+    go, there, asked = (sandbox.work / name for name in ("go", "there", "asked"))
+    port = origins.answers("127.0.0.1")[1]
+    argv, record = sandbox.tapline_argv(["/usr/bin/python3", "-c", ASKS, str(port), go, there, asked])
+    process = sandbox.start(argv)
+    try:
+        relay = _relay_of(process)
+        _wait_for(there)
+        os.kill(relay, signal.SIGSTOP)
+        go.touch()
+        _wait_for(asked)
+        os.kill(relay, signal.SIGCONT)
+        done = sandbox.finish(process, record, timeout=20)
+    finally:
+        runner.kill_marked(process.mark)
+    peer, *took = (int(n) for n in done.stdout.split())
+    assert peer == port, f"not asked again\n{done}"
+    assert 200 <= took[0] <= 700 and all(n <= 100 for n in took[1:]), str(done)
 
 
 def test_a_program_that_gives_up_is_not_waited_for(sandbox, origins):

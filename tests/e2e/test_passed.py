@@ -45,6 +45,23 @@ def test_udp_is_recorded(sandbox, quic):
     assert done.report["summary"]["connections"] == 0, "datagrams are no connections"
 
 
+RESOLVES = """
+const { Resolver } = require('dns').promises;
+const resolver = new Resolver({ timeout: 300, tries: 1 });
+resolver.setServers(['127.0.0.1']);
+resolver.resolve4('index.example').then(() => console.log('found'), (error) => console.log(error.syscall));
+"""
+
+
+def test_a_resolver_that_asks_by_itself_is_recorded(sandbox):
+    """c-ares, inside Node: it speaks to port 53 without getaddrinfo()."""
+    done = sandbox.tapline(["node", "-e", RESOLVES])
+    assert done.stdout == "queryA\n", str(done)
+    asked = [(e["kind"], e["address"], e["port"]) for e in done.of("connect")]
+    assert asked and set(asked) == {("udp", "127.0.0.1", 53)}, str(done)
+    assert done.of("name.lookup") == [], str(done)
+
+
 def test_quic_takes_two_words(sandbox):
     done = sandbox.run([sandbox.tapline_argv(["true"])[0][0], "run", "--quic", "perhaps", "--", "true"])
     assert done.returncode == 125 and "quic" in done.stderr, str(done)

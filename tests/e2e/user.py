@@ -58,6 +58,10 @@ class User:
         """The same with a network of its own, which has nothing but what the script makes."""
         return self._apart(["-n"], "PATH=$PATH:/usr/sbin:/sbin\n" + script, argv)
 
+    def with_mounts_and_network(self, script, argv):
+        """Both, made by one script."""
+        return self._apart(["-n", "-m", "--propagation", "private"], "PATH=$PATH:/usr/sbin:/sbin\n" + script, argv)
+
     def _apart(self, spaces, script, argv):
         if IS_ROOT:
             drop = f"setpriv --reuid={self.uid} --regid={self.gid} --clear-groups"

@@ -104,6 +104,17 @@ def test_no_hook_is_called_from_inside():
     assert called & export_list() == set()
 
 
+def test_its_system_calls_exist_on_every_architecture():
+    """Newer ones (aarch64) have only the kernel's generic list, without poll, readlink and other old names."""
+    generic = pathlib.Path("/usr/include/asm-generic/unistd.h").read_text()
+    known = set(re.findall(r"#define __NR_(\w+)", generic))
+    sources = "".join(path.read_text() for path in sorted((ROOT / "preload").glob("*.[ch]")))
+    sources = re.sub(r"#if defined\(__x86_64__\)\n.*?\n#e(lse|lif|ndif)", "", sources, flags=re.S)
+    used = set(re.findall(r"\bSYS_([a-z]\w+)", sources))
+    assert len(used) > 20 and "openat" in known
+    assert used - known == set()
+
+
 def test_is_hardened():
     headers = tool("readelf", "-lW", LIBRARY)
     dynamic = tool("readelf", "-dW", LIBRARY)
