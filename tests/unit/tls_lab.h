@@ -38,12 +38,14 @@ typedef void lab_script(struct lab *lab, SSL *ssl, int fd);
 struct lab {
         /* set by the test before lab_run */
         lab_script *client, *origin;
-        const char *name;      /* what the flow knows; NULL: nothing */
-        const char *sni;       /* what the client says; NULL: nothing */
-        const char *cert_name; /* the origin's */
-        const char *sigalgs;   /* the client's, or NULL */
-        const char *alpn;      /* the client's list in wire format */
-        const char *choice;    /* of the origin from it */
+        const char *name;                                  /* what the flow knows; NULL: nothing */
+        const char *sni;                                   /* what the client says; NULL: nothing */
+        const char *cert_name;                             /* the origin's */
+        const char *sigalgs;                               /* the client's, or NULL */
+        const char *alpn;                                  /* the client's list in wire format */
+        const char *choice;                                /* of the origin from it */
+        void (*prepare_client)(struct lab *lab, SSL *ssl); /* before their handshakes, or NULL */
+        void (*prepare_origin)(struct lab *lab, SSL *ssl);
         int max_version;       /* of the client */
         size_t early_len;      /* read from the client before the intercept exists */
         bool slow;             /* the client sends its hello byte by byte */
@@ -187,6 +189,8 @@ static inline SSL *lab_client_ssl(struct lab *lab, SSL_CTX *ctx)
                                         (unsigned)strlen(lab->alpn));
         SSL *ssl = SSL_new(ctx);
         SSL_set_connect_state(ssl);
+        if (lab->prepare_client)
+                lab->prepare_client(lab, ssl);
         if (lab->sni) {
                 SSL_set_tlsext_host_name(ssl, lab->sni);
                 SSL_set1_host(ssl, lab->sni);
@@ -291,6 +295,8 @@ static inline SSL *lab_origin_ssl(struct lab *lab, SSL_CTX *ctx)
         EVP_PKEY_free(other_key);
         SSL *ssl = SSL_new(ctx);
         SSL_set_fd(ssl, lab->origin_fd);
+        if (lab->prepare_origin)
+                lab->prepare_origin(lab, ssl);
         return ssl;
 }
 
