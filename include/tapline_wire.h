@@ -197,7 +197,7 @@ struct wire_tap {
         uint8_t h2;             /* 1: HTTP/2 frames, see below */
         uint16_t name_len;      /* of the server's name (SNI), before the bytes; 0: not known */
         uint32_t total_len;     /* length of the whole read or write; the packet may hold less */
-        uint64_t tls;           /* identifies the TLS object within the process */
+        uint64_t tls;           /* tells TLS connections of a process apart */
         uint64_t cookie;        /* of the descriptor's socket; 0: not known */
         /* name, then plaintext bytes: those that begin with an HTTP/1 head; or frames of RFC 9113
          * section 4.1, of which those of type DATA, PING and WINDOW_UPDATE are left out or have

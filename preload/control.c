@@ -139,20 +139,29 @@ bool control_is_stalled(void)
         return until != 0 && now_ms() < until;
 }
 
+int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)
+{
+        size_t len = 0;
+        int fd, result;
+
+        for (size_t i = 0; i < count; i++)
+                len += parts[i].iov_len;
+        fill_head(parts[0].iov_base, type, len);
+        fd = control_open();
+        if (fd < 0)
+                return fd;
+        result = send_parts(fd, parts, count);
+        control_close(fd);
+        return result;
+}
+
 int control_report2(enum wire_type type, struct wire_head *head, size_t len, const void *more,
                     size_t more_len)
 {
         struct iovec parts[2] = {{.iov_base = head, .iov_len = len},
                                  {.iov_base = (void *)more, .iov_len = more_len}};
-        int fd, result;
 
-        fill_head(head, type, len + more_len);
-        fd = control_open();
-        if (fd < 0)
-                return fd;
-        result = send_parts(fd, parts, more_len != 0 ? 2 : 1);
-        control_close(fd);
-        return result;
+        return control_report_parts(type, parts, more_len != 0 ? 2 : 1);
 }
 
 int control_report(enum wire_type type, struct wire_head *head, size_t len)

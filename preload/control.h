@@ -33,6 +33,9 @@ int control_report2(enum wire_type type, struct wire_head *head, size_t len, con
 void control_stalled(void);
 bool control_is_stalled(void);
 
+/* The same in parts, the first of which begins with the head. */
+int control_report_parts(enum wire_type type, struct iovec *parts, size_t count);
+
 enum {
         CONTROL_STALL_MS = 1000, /* a relay silent for longer is stalled: go on without it */
         CONTROL_EVENT_MS = 250,  /* the same, where the program does not expect to wait */

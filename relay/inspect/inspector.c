@@ -88,6 +88,11 @@ int inspector_prepare(struct inspector *in)
         return 0;
 }
 
+void inspector_load(struct inspector *in)
+{
+        trust_store(in->trust);
+}
+
 struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct record *record,
                                 enum inspector_mode mode)
 {

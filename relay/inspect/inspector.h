@@ -55,6 +55,10 @@ void inspector_log_secret(struct inspector *in, const char *line); /* no newline
  * nobody has before. Returns 0 or -ENOMEM. */
 int inspector_prepare(struct inspector *in);
 
+/* The slow part of that alone, which may run in a thread of its own, as long as nobody calls
+ * inspector_prepare or a client's handshake needs these roots. */
+void inspector_load(struct inspector *in);
+
 /* True if a client has refused our certificate for name (or address) before and the mode is auto:
  * pass the connection through then. Names compare without case. */
 bool inspector_is_distrusted(const struct inspector *in, const char *name);

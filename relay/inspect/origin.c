@@ -74,7 +74,7 @@ static void resume(struct intercept *ic, SSL *ssl)
 
 void handshake_begin_origin(struct intercept *ic)
 {
-        bool prepared = inspector_prepare(ic->inspector) == 0;
+        bool prepared = ic->roots || inspector_prepare(ic->inspector) == 0;
         SSL *ssl = prepared ? session_ssl_new(ic, ic->inspector->origin_ctx, &ic->origin) : NULL;
 
         ic->origin.ssl = ssl;
@@ -198,7 +198,9 @@ static bool use_roots(struct intercept *ic)
 {
         if (ic->roots_pending(ic->roots_ctx))
                 return false;
-        SSL_set1_verify_cert_store(ic->origin.ssl, ic->roots(ic->roots_ctx)); /* NULL: all */
+        X509_STORE *store = ic->roots(ic->roots_ctx);
+        SSL_set1_verify_cert_store(ic->origin.ssl,
+                                   store ? store : trust_store(ic->inspector->trust));
         ic->has_roots = true;
         return true;
 }

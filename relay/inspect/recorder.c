@@ -85,6 +85,7 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         event_begin(&e, EVENT_HTTP_REQUEST, &r->origin.who, r->origin.flow);
         event_int(&e, "request", (int64_t)p->number);
         event_str(&e, "source", r->origin.source);
+        event_str(&e, "tied", r->origin.tied);
         event_str(&e, "method", head->method);
         event_str(&e, "url", p->url);
         http_event_version(&e, head);

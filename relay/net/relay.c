@@ -211,13 +211,12 @@ static void tell_ready(const struct relay *relay)
                 fprintf(stderr, "tapline: cannot report that the relay is ready\n");
 }
 
-/* In this order: on a busy machine reading the roots may take longer than a program's connect()
- * waits for us, which would then go out unseen. */
 void relay_prepare(struct relay *relay)
 {
+        tell_ready(
+                relay); /* the command can start meanwhile: its connections wait in the backlog */
         if (relay->options->inspector != NULL)
-                inspector_prepare(relay->options->inspector);
-        tell_ready(relay);
+                trusted_prepare(relay);
 }
 
 int relay_run(struct relay *relay)

@@ -45,18 +45,20 @@ struct relay_options {
 };
 
 struct relay {
-        const struct relay_options *options;    /* borrowed */
-        struct loop *loop;                      /* owned */
-        struct record *record;                  /* borrowed */
-        struct flow *flows;                     /* owned list */
-        struct flow *by_port;                   /* hash of flows with a client port, not owned */
-        struct past *pasts;                     /* owned hash: verdicts of flows that are gone */
-        struct process_table *processes;        /* owned */
-        struct name_table *names;               /* owned */
-        struct madeup_table *madeup;            /* owned */
-        struct tapped_table *tapped;            /* owned */
-        struct roots *roots;                    /* owned: what each process trusts */
-        uv_timer_t roots_timer;                 /* bounds the wait for them, trusted.c */
+        const struct relay_options *options; /* borrowed */
+        struct loop *loop;                   /* owned */
+        struct record *record;               /* borrowed */
+        struct flow *flows;                  /* owned list */
+        struct flow *by_port;                /* hash of flows with a client port, not owned */
+        struct past *pasts;                  /* owned hash: verdicts of flows that are gone */
+        struct process_table *processes;     /* owned */
+        struct name_table *names;            /* owned */
+        struct madeup_table *madeup;         /* owned */
+        struct tapped_table *tapped;         /* owned */
+        struct roots *roots;                 /* owned: what each process trusts */
+        uv_timer_t roots_timer;              /* bounds the wait for them, trusted.c */
+        uv_work_t roots_work;                /* reads those of the run, in a thread */
+        bool roots_working;
         struct pipe_pool *pipes;                /* owned */
         struct control *control;                /* owned */
         struct control_client *control_clients; /* owned list */

@@ -41,6 +41,29 @@ int trusted_init(struct relay *relay)
         return uv_timer_init(loop_uv(relay->loop), &relay->roots_timer);
 }
 
+static void load(uv_work_t *work)
+{
+        struct relay *relay = work->data;
+
+        inspector_load(relay->options->inspector);
+}
+
+static void loaded(uv_work_t *work, int status)
+{
+        struct relay *relay = work->data;
+
+        (void)status;
+        relay->roots_working = false;
+        wake(relay);
+}
+
+void trusted_prepare(struct relay *relay)
+{
+        relay->roots_work.data = relay;
+        relay->roots_working =
+                uv_queue_work(loop_uv(relay->loop), &relay->roots_work, load, loaded) == 0;
+}
+
 static void loading(struct relay *relay, pid_t pid, bool begins)
 {
         roots_loading(relay->roots, pid, begins);
@@ -96,6 +119,8 @@ bool trusted_pending(void *flow)
         struct flow *f = flow;
 
         control_drain(f->relay);
+        if (f->relay->roots_working && roots_store(f->relay->roots, f->pid) == NULL)
+                return true;
         if (!roots_is_loading(f->relay->roots, f->pid))
                 return false;
         uv_timer_start(&f->relay->roots_timer, timer_reached, ROOTS_LOADING_MS, 0);

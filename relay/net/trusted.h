@@ -8,6 +8,10 @@
 /* Get the relay's timer ready. Returns 0 or a libuv error. */
 int trusted_init(struct relay *relay);
 
+/* Read the roots of the run, which takes some 50 ms, without holding up the loop: connections of
+ * programs that have told none wait for them. */
+void trusted_prepare(struct relay *relay);
+
 /* A WIRE_TRUST packet, its length checked against struct wire_trust. */
 void trusted_message(struct relay *relay, pid_t pid, const struct wire_trust *trust, size_t len);
 

@@ -7,6 +7,7 @@
     certs           the index's CA and leaf; runner.trust(certs.ca) are the variables that trust it
     poetry, clients virtual environments: Poetry 2.3.1; a new pip, requests, CacheControl
     bundled         another: pycurl with its own OpenSSL 1.1
+    asynchronous    another: httpx and aiohttp, whose TLS has no descriptor
     npm             path of npm
 
 BUILD names the build directory (default: build/ of the checkout). E2E_KEEP=1 keeps what the tests wrote
@@ -145,6 +146,11 @@ def clients():
 @pytest.fixture(scope="session")
 def bundled():
     return venvs.get(venvs.BUNDLED)
+
+
+@pytest.fixture(scope="session")
+def asynchronous():
+    return venvs.get(venvs.ASYNC)
 
 
 @pytest.fixture(scope="session")

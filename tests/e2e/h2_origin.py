@@ -64,7 +64,7 @@ class H2Connection:
 
     def answer(self, stream, path):
         name, *numbers = path.split("?")[0].strip("/").split("/")
-        numbers = [int(number) for number in numbers]
+        numbers = [int(number) for number in numbers if number.isdigit()]
         if name == "size":
             self.body(stream, origins.pattern(numbers[0]))
         elif name == "big-head":

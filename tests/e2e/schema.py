@@ -31,7 +31,7 @@ KINDS = {
             "alert?": "string", "issuer?": "string", "subject?": "string", "names?": "string", "not_before?": "string",
             "not_after?": "string", "issuer_url?": "string", "chain?": "integer", "note?": "string"},
     "tls.roots": {"kind": "file|directory|system|certificate", "path?": "string"},
-    "http.request": {"request": "integer", "source": "relay|tap", "method": "string", "url": "string",
+    "http.request": {"request": "integer", "source": "relay|tap", "tied?": "name|thread|time", "method": "string", "url": "string",
                      "version": "string", "stream?": "integer", "headers": "headers"},
     "http.response": {"request?": "integer", "source": "relay|tap", "status": "integer", "reason?": "string",
                       "version": "string", "stream?": "integer", "headers": "headers", "content_length?": "integer", "url?": "string",

@@ -18,6 +18,7 @@ CLIENTS = ("pip>=24.2", "requests", "cachecontrol[filecache]")
 
 # A wheel with an OpenSSL 1.1 of its own inside, beside the one that Python itself is linked to.
 BUNDLED = ("pycurl==7.45.3",)
+ASYNC = ("httpx[http2]", "aiohttp")
 
 
 def _cache_dir():
