@@ -2,6 +2,8 @@
 
 import pytest
 
+import certs as certs_module
+from index import Index
 from relays import Relay
 
 INDEX_CA = "SSL_CERT_FILE"
@@ -56,6 +58,32 @@ def test_an_untrusted_origin_is_never_covered_up(sandbox, index):
         relay.stop()
         tls, = relay.of("tls")
         assert (tls["side"], tls["result"]) == ("origin", "failed") and "self-signed" in tls["verify"], tls
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_the_second_connection_resumes_and_still_shows_the_certificate(inspecting, index, version):
+    for _ in range(3):
+        got = curl(inspecting, inspecting.ca, "--tls-max", version, index.url + "/bytes/10")
+        assert got.returncode == 0, got
+    inspecting.stop()
+    origin = inspecting.of("tls", side="origin")
+    assert [e.get("resumed", False) for e in origin] == [False, True, True], origin
+    assert len({(e["issuer"], e["subject"]) for e in origin}) == 1 and "tapline test CA" in origin[0]["issuer"]
+    assert not [e for e in inspecting.of("tls", side="client") if "resumed" in e]
+
+
+def test_a_session_covers_nothing_up(sandbox, certs, make_index, session_dir):
+    """The origin comes back with a certificate from an authority that nobody trusts: the client sees that one."""
+    ca, first = sandbox.work / "ca.pem", make_index()
+    with Relay(sandbox, "--inspect=always", "--ca-out", ca, env={INDEX_CA: certs.ca}) as relay:
+        assert curl(relay, ca, first.url + "/bytes/10").returncode == 0
+        first.stop()
+        other = certs_module.make(session_dir / "other-certs")
+        with Index(session_dir / "other-index", other, port=first.port):
+            assert curl(relay, ca, first.url + "/bytes/10").returncode == 60
+            assert curl(relay, other.ca, first.url + "/bytes/10").returncode == 0
+        relay.stop()
+    assert [e["result"] for e in relay.of("tls", side="origin")] == ["ok", "failed", "failed"]
 
 
 def test_a_place_that_cannot_be_written_is_said(sandbox):
