@@ -49,7 +49,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-faults check-kills bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -171,6 +171,19 @@ check-live: all
 check-compat: all
 	$(if $(PYTHON_COMPAT),,sh contrib/deps.sh install build compat)
 	PYTHON_COMPAT=$(PYTHON_COMPAT) $(PYTHON) -B tests/compat/run.py $B $(COMPAT)
+
+$B/faults/failing.so: tests/faults/failing.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
+
+#: make check-faults each call of the relay that can fail is made to fail, one at a time (10 minutes; CALLS=send,recv)
+check-faults: all $B/faults/failing.so
+	$(PYTHON) tests/faults/faults.py $B $(if $(CALLS),--calls $(CALLS))
+
+#: make check-kills  the relay or its supervisor is killed at random moments (RUNS=1000)
+RUNS ?= 1000
+check-kills: all
+	$(PYTHON) tests/faults/kills.py $B --runs $(RUNS)
 
 #: make bench      tapline beside its peers in one run, 20 minutes; writes docs/performance.md (BENCH="conn --quick")
 BENCH ?= all --out $B/bench/result.json --publish docs/performance.md

@@ -153,7 +153,10 @@ int option_set(struct options *o, const struct option_def *def, const char *valu
 
         free(*said);
         *said = strdup(from);
-        return *said != NULL ? set_value(o, def, value) : -1;
+        if (*said != NULL && set_value(o, def, value) == 0)
+                return 0;
+        fputs("tapline: out of memory\n", stderr);
+        return -1;
 }
 
 const char *options_from(const struct options *o, const char *name)

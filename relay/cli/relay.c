@@ -2,6 +2,7 @@
  * client that can use an HTTP proxy. */
 #include "net/relay.h"
 #include "cli/commands.h"
+#include "cli/confine.h"
 #include "cli/inspection.h"
 #include "cli/options.h"
 #include "cli/paths.h"
@@ -76,11 +77,13 @@ static int serve(const struct options *o, const struct way *way, struct record *
                                         .lifetime_fd = -1,
                                         .ready_fd = -1,
                                         .drain_ms = o->drain_ms};
+        const char *const own[] = {socket, NULL};
         struct relay *relay;
         int result;
 
         if (inspector != NULL)
                 inspector_prepare(inspector);
+        confine(own); /* as far as this kernel goes */
         result = relay_new(&relay, &options);
         if (result < 0)
                 return result == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;

@@ -1,5 +1,6 @@
 /* The relay as a child; see relay_child.h. */
 #include "cli/relay_child.h"
+#include "cli/confine.h"
 #include "cli/supervise.h"
 
 #include <errno.h>
@@ -33,9 +34,12 @@ static void serve(struct relay_options *options)
 {
         struct relay *relay;
 
+        const char *const own[] = {options->socket_path, NULL};
+
         detach();
         supervise_restore();
         signal(SIGHUP, SIG_IGN);
+        confine(own); /* as far as this kernel goes */
         if (relay_new(&relay, options) < 0)
                 _exit(1);
         relay_prepare(relay);

@@ -38,6 +38,11 @@ static void run_again(struct deferred *d)
 {
         struct flow *flow = (struct flow *)((char *)d - offsetof(struct flow, again));
 
+        if (flow->broken != 0 && flow->state != FLOW_CLOSED) {
+                flow_abort(flow,
+                           &(struct flow_end){"relay", "error", flow->broken_by, flow->broken});
+                return;
+        }
         if (flow->state == FLOW_TUNNEL || flow->state == FLOW_INTERCEPT ||
             flow->state == FLOW_FORWARD || flow->state == FLOW_HEAD)
                 tunnel_drive(flow, 0);
@@ -168,6 +173,14 @@ void flow_limit(struct flow *flow, uint64_t ms)
         }
 }
 
+/* The caller goes on with the flow: it is ended later in this turn. */
+static void flow_break(struct flow *flow, int error, const char *why)
+{
+        flow->broken = error;
+        flow->broken_by = why;
+        loop_defer(flow->relay->loop, &flow->again);
+}
+
 int side_queue(struct side *side, const char *data, size_t len)
 {
         char *more;
@@ -175,8 +188,10 @@ int side_queue(struct side *side, const char *data, size_t len)
         if (len == 0)
                 return 0;
         more = realloc(side->out, side->out_len + len);
-        if (more == NULL)
+        if (more == NULL) {
+                flow_break(side->flow, ENOMEM, "out of memory");
                 return -ENOMEM;
+        }
         memcpy(more + side->out_len, data, len);
         side->out = more;
         side->out_len += len;
@@ -210,9 +225,15 @@ static void attach(struct side *side, int fd)
 
 static void side_watch(struct side *side)
 {
+        struct flow *flow = side->flow;
+        int result;
+
         side->watch.fd = side->fd;
-        if (loop_add(side->flow->relay->loop, &side->watch) < 0)
-                side->watch.fd = -1;
+        result = loop_add(flow->relay->loop, &side->watch);
+        if (result == 0)
+                return;
+        side->watch.fd = -1;
+        flow_break(flow, -result, "epoll_ctl(2) failed");
 }
 
 void flow_attach_client(struct flow *flow, int fd)
@@ -328,7 +349,8 @@ void flow_dial(struct flow *flow, bool plain, const char *authorization)
                 .authorization = authorization};
 
         flow->state = FLOW_DIALLING;
-        flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
+        if (request.name != NULL || request.address != NULL) /* else there was no memory for it */
+                flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
         if (flow->dial == NULL)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
 }

@@ -79,6 +79,8 @@ struct flow {
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
+        int broken;                     /* errno of what it cannot go on without; ends it soon */
+        const char *broken_by;          /* static */
         bool passing;                   /* dialled afresh after INTERCEPT_PASS: hands off */
         struct recorder *recorder;      /* owned; NULL: not observed */
         struct intercept *intercept;    /* owned */
@@ -158,7 +160,8 @@ struct event_who flow_who(const struct flow *flow);
 /* Time limit in milliseconds for the present state; 0 takes it away. */
 void flow_limit(struct flow *flow, uint64_t ms);
 
-/* Give a side bytes to be written before anything else (copied, appended). Returns 0 or -ENOMEM. */
+/* Give a side bytes to be written before anything else (copied, appended). Returns 0, or -ENOMEM:
+ * then the flow is ended later in this turn, whatever the caller does. */
 int side_queue(struct side *side, const char *data, size_t len);
 /* Write what is queued. Returns 0 when all is out, -EAGAIN, or -errno. */
 int side_flush(struct side *side);

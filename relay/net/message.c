@@ -124,7 +124,7 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         flow->via = choose_way(o, &dial->to, name);
         write_connect(relay, &who, flow->id, dial, name, NULL);
         flow_dial(flow, false, NULL);
-        return flow;
+        return flow->state != FLOW_CLOSED ? flow : NULL;
 }
 
 void message_join(struct flow *flow, const struct wire_join *join)

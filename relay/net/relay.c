@@ -105,7 +105,7 @@ static void choose_via(struct relay *relay)
 int relay_new(struct relay **out, const struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
-        int result;
+        int result = 0;
 
         if (relay == NULL)
                 return -ENOMEM;
@@ -123,7 +123,9 @@ int relay_new(struct relay **out, const struct relay_options *options)
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
             relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL ||
             relay->roots == NULL)
-                result = -ENOMEM;
+                result = errno != 0 ? -errno : -ENOMEM;
+        if (result < 0)
+                fprintf(stderr, "tapline: the relay cannot start: %s\n", strerror(-result));
         else
                 result = trusted_init(relay) < 0 ? -ENOMEM : open_sockets(relay);
         if (result < 0) {

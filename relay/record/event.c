@@ -106,6 +106,8 @@ static size_t escape_one(const unsigned char *s, size_t left, char out[8], size_
         }
         if (s[0] < 0x20 || s[0] == 0x7f)
                 return (size_t)snprintf(out, 8, "\\u%04x", s[0]);
+        if (s[0] == 0xc2 && s[1] < 0xa0) /* U+0080 to U+009F: commands to a terminal */
+                return (size_t)snprintf(out, 8, "\\u%04x", s[1]);
         memcpy(out, s, n);
         return n;
 }

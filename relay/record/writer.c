@@ -26,7 +26,9 @@ struct record {
 static int open_file(const char *path)
 {
         struct stat st;
-        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+        /* Without O_NONBLOCK a FIFO that somebody has put there would hold us for ever. */
+        int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                      0600);
 
         if (fd < 0)
                 return errno == ELOOP ? -EPERM : -errno;
