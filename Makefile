@@ -191,6 +191,21 @@ bench: all
 	sh contrib/deps.sh install build bench
 	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
 
+.PHONY: check-scenarios check-quiet check-mutation disk-table
+#: make check-scenarios every finding produced for real, those too that take their time
+check-scenarios: all
+	sh contrib/deps.sh install build check
+	BUILD=$(abspath $B) SCENARIOS=all $(PYTHON) -m pytest -q tests/e2e/test_findings_*.py tests/e2e/test_poetry_faults.py $(PYTEST_ARGS)
+
+#: make check-quiet  no false alarm: fifty kinds of installs that work, cold and warm (minutes)
+check-quiet: all
+	sh contrib/deps.sh install build check
+	BUILD=$(abspath $B) QUIET=all $(PYTHON) -m pytest -q tests/e2e/test_quiet.py $(PYTEST_ARGS)
+
+#: make check-mutation what each finding depends on: single events are lost and exchanged; writes docs/findings/dependencies.md
+check-mutation: all
+	$(PYTHON) tests/records/mutate.py $B/tapline --write
+
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
 lint:
 	sh contrib/lint.sh

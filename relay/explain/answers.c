@@ -97,6 +97,8 @@ static void note(struct answer *a, const json_t *event)
                 note_request(a, event);
         else if (body && event_get_bool(event, "complete", false) && status < 400)
                 a->whole_us = time_us;
+        else if (!body && (status == 404 || status == 410))
+                a->absences++;
         else if (!body && redirect)
                 a->redirects++;
         else if (!body && status >= 200 && status < 400)
@@ -157,4 +159,14 @@ const struct answer *answers_of_url(const struct answers *answers, const char *u
 const struct answer *answers_of_name(const struct answers *answers, const char *url)
 {
         return url != NULL ? find(answers->names, key_of_name(url)) : NULL;
+}
+
+bool answers_same_name(const char *url, const char *other)
+{
+        char *one = key_of_name(url), *two = key_of_name(other);
+        bool same = one != NULL && two != NULL && strcmp(one, two) == 0;
+
+        free(one);
+        free(two);
+        return same;
 }

@@ -12,6 +12,7 @@ struct answer {
         int64_t whole_us;           /* newest good body that was complete, or -1 */
         size_t requests;            /* of whole things, by anybody */
         const json_t *first, *last; /* of them; borrowed */
+        size_t absences;            /* answers with 404 or 410 */
         size_t redirects;           /* answers with 3xx and a Location */
         UT_hash_handle hh;
 };
@@ -29,6 +30,9 @@ void answers_fini(struct answers *answers);
 const struct answer *answers_of_url(const struct answers *answers, const char *url);
 /* The same thing from wherever: another index, another mirror. */
 const struct answer *answers_of_name(const struct answers *answers, const char *url);
+
+/* Are both the same thing, by its name? */
+bool answers_same_name(const char *url, const char *other);
 
 /* The URL of a response or body: its own or its request's. May be NULL. */
 const char *answers_url(const struct facts *facts, const json_t *event);

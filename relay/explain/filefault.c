@@ -173,12 +173,17 @@ static enum finding_code code_of_home(const struct facts *facts, const json_t *e
         return FINDING_CODE_COUNT;
 }
 
-static enum finding_code code_of_temp(const json_t *event)
+static enum finding_code code_of_temp(const struct facts *facts, const json_t *event)
 {
+        const char *at = at_of(event), *temp = facts->tools.temp;
+
         bool fits = IN_LIST(event, "errno", refusal_errnos) ||
                     event_field_is(event, "errno", "ENOENT") ||
                     event_field_is(event, "errno", "ENOTDIR");
 
+        /* What goes from there to elsewhere may fail because of elsewhere. */
+        fits = fits && event_get_str(event, "path2") == NULL &&
+               (text_is_below(at, temp) || text_is_below(temp, at));
         return fits && event_field_is(event, "intent", "write") ? FINDING_TEMP_NOT_WRITABLE
                                                                 : FINDING_CODE_COUNT;
 }
@@ -221,7 +226,7 @@ static enum finding_code code_of(const struct facts *facts, const struct file_fa
                 return code;
         if (place->root_len > 0)
                 return code_of_cache(fault->event, place, path);
-        return place->in_temp ? code_of_temp(fault->event) : FINDING_CODE_COUNT;
+        return place->in_temp ? code_of_temp(facts, fault->event) : FINDING_CODE_COUNT;
 }
 
 /* /dev/full and the like; a full /dev/shm is real. */

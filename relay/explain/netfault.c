@@ -112,3 +112,39 @@ void netfault_proof(struct draft *d, const struct facts *facts, const struct net
                 text_add(&d->evidence, "other hosts answered well on %zu connection%s", elsewhere,
                          text_s(elsewhere));
 }
+
+static bool lookup_has_ipv4(const json_t *event)
+{
+        const json_t *addresses = json_object_get(event, "addresses");
+
+        for (size_t i = 0; i < json_array_size(addresses); i++) {
+                const char *address = json_string_value(json_array_get(addresses, i));
+
+                if (address != NULL && strchr(address, ':') == NULL)
+                        return true;
+        }
+        return false;
+}
+
+/* Did this machine get anywhere by IPv4, or learn of an IPv4 address of this host? */
+static bool has_ipv4(const struct facts *facts, const char *name)
+{
+        for (size_t i = 0; i < facts->events->count; i++) {
+                const json_t *event = facts->events->items[i];
+                const char *address = event_get_str(event, "address");
+
+                if (event_is(event, "upstream") && event_field_is(event, "result", "connected") &&
+                    address != NULL && strchr(address, ':') == NULL)
+                        return true;
+                if (event_is(event, "name.lookup") && event_field_is(event, "name", name) &&
+                    lookup_has_ipv4(event))
+                        return true;
+        }
+        return false;
+}
+
+bool netfault_is_ipv6(const struct facts *facts, const char *address, const char *name)
+{
+        return address != NULL && strchr(address, ':') != NULL && strncmp(address, "::", 2) != 0 &&
+               has_ipv4(facts, name);
+}

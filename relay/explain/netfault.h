@@ -41,6 +41,9 @@ char *netfault_hosts(const struct netfault *group);
 /* When the attempt that this event ends began, in microseconds. */
 int64_t netfault_began_us(const json_t *event);
 
+/* Was this address IPv6, where the host has IPv4 addresses too or others were reached by IPv4? */
+bool netfault_is_ipv6(const struct facts *facts, const char *address, const char *name);
+
 /* Add to the evidence what speaks for the network elsewhere, and how many events are not shown. */
 void netfault_proof(struct draft *d, const struct facts *facts, const struct netfault *group);
 

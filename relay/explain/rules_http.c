@@ -44,18 +44,56 @@ static bool was_made_good(const struct answers *answers, const json_t *event, co
         return is_absence(code) && elsewhere != NULL && elsewhere->good_us >= 0;
 }
 
-/* Was the process answered well for something else afterwards? Then it may have done without. */
-static bool went_on(const struct facts *facts, const json_t *event)
+/* Was something else asked for afterwards, by anybody? Then this was done without, or at least not
+ * the end. The answers need not be seen: they may come out of a cache. */
+static bool went_on(const struct facts *facts, size_t at, const char *url)
 {
-        const struct flow *flow = facts_flow(facts, event);
-        const struct process *p = flow != NULL ? flow->process : NULL;
+        for (size_t i = at + 1; i < facts->events->count; i++) {
+                const json_t *event = facts->events->items[i];
+                const char *other = answers_url(facts, event);
 
-        return p != NULL && p->answered_us > event_get_time_us(event);
+                if (event_is(event, "http.request") && other != NULL &&
+                    !answers_same_name(url, other))
+                        return true;
+        }
+        return false;
 }
 
-static void take(const struct facts *facts, const struct answers *answers, const json_t *event,
+/* Did the same host say so before of something that was done without? */
+static bool is_habit(const struct facts *facts, size_t at, const struct flow *flow)
+{
+        for (size_t i = 0; i < at; i++) {
+                const json_t *event = facts->events->items[i];
+                const struct flow *other = facts_flow(facts, event);
+                const char *url = answers_url(facts, event);
+
+                if (event_is(event, "http.response") && url != NULL && flow != NULL &&
+                    other != NULL && other->host != NULL && flow->host != NULL &&
+                    strcmp(other->host, flow->host) == 0 && other->port == flow->port &&
+                    is_absence(code_of(event_get_int(event, "status", 0))) &&
+                    went_on(facts, i, url))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_certain(const struct facts *facts, const struct answers *answers, size_t at,
+                       const char *url)
+{
+        const json_t *event = facts->events->items[at];
+        const struct answer *named = answers_of_name(answers, url);
+        bool absence = is_absence(code_of(event_get_int(event, "status", 0)));
+
+        if (went_on(facts, at, url))
+                return false;
+        return !absence || (named != NULL && named->absences > 1) ||
+               !is_habit(facts, at, facts_flow(facts, event));
+}
+
+static void take(const struct facts *facts, const struct answers *answers, size_t at,
                  struct netfaults *all)
 {
+        const json_t *event = facts->events->items[at];
         const struct flow *flow = facts_flow(facts, event);
         const json_t *request = facts_request(facts, event);
         enum finding_code code = code_of(event_get_int(event, "status", 0));
@@ -71,7 +109,7 @@ static void take(const struct facts *facts, const struct answers *answers, const
                                   .host = flow != NULL ? flow->host : NULL,
                                   .port = flow != NULL ? flow->port : 0,
                                   .event = event,
-                                  .certain = !went_on(facts, event),
+                                  .certain = is_certain(facts, answers, at, url),
                           });
 }
 
@@ -166,6 +204,10 @@ static void report_group(const struct facts *facts, const struct netfault *group
 
         if (d != NULL && hosts != NULL) {
                 d->confidence = group->certain ? CONFIDENCE_CERTAIN : CONFIDENCE_LIKELY;
+                if (is_absence(group->code) && !group->certain) {
+                        d->severity = SEVERITY_WARNING;
+                        d->confidence = CONFIDENCE_POSSIBLE;
+                }
                 if (!facts_failed(facts)) /* a relay's record, or one without its end */
                         d->severity = SEVERITY_WARNING;
                 d->summary = summary_of(facts, group, hosts);
@@ -249,7 +291,7 @@ void rules_http(const struct facts *facts, struct findings *findings)
         answers_init(&answers, facts);
         for (size_t i = 0; i < facts->events->count; i++)
                 if (event_is(facts->events->items[i], "http.response"))
-                        take(facts, &answers, facts->events->items[i], &all);
+                        take(facts, &answers, i, &all);
         for (size_t i = 0; i < all.count; i++)
                 report_group(facts, &all.groups[i], findings);
         rule_redirects(facts, &answers, findings);

@@ -75,36 +75,6 @@ static enum finding_code code_of(const json_t *event)
         return FINDING_HOST_UNREACHABLE;
 }
 
-static bool lookup_has_ipv4(const json_t *event)
-{
-        const json_t *addresses = json_object_get(event, "addresses");
-
-        for (size_t i = 0; i < json_array_size(addresses); i++) {
-                const char *address = json_string_value(json_array_get(addresses, i));
-
-                if (address != NULL && strchr(address, ':') == NULL)
-                        return true;
-        }
-        return false;
-}
-
-/* Did this machine get anywhere by IPv4, or learn of an IPv4 address of this host? */
-static bool has_ipv4(const struct facts *facts, const char *name)
-{
-        for (size_t i = 0; i < facts->events->count; i++) {
-                const json_t *event = facts->events->items[i];
-                const char *address = event_get_str(event, "address");
-
-                if (event_is(event, "upstream") && event_field_is(event, "result", "connected") &&
-                    address != NULL && strchr(address, ':') == NULL)
-                        return true;
-                if (event_is(event, "name.lookup") && event_field_is(event, "name", name) &&
-                    lookup_has_ipv4(event))
-                        return true;
-        }
-        return false;
-}
-
 static enum finding_code code_of_address(const struct facts *facts, const json_t *event,
                                          const char *name, const struct flow *flow)
 {
@@ -112,11 +82,65 @@ static enum finding_code code_of_address(const struct facts *facts, const json_t
         enum finding_code code = code_of(event);
 
         address = address == NULL && flow != NULL ? flow->address : address;
-        if (address != NULL && strchr(address, ':') != NULL && strncmp(address, "::", 2) != 0 &&
-            (code == FINDING_CONNECTION_TIMED_OUT || code == FINDING_HOST_UNREACHABLE) &&
-            has_ipv4(facts, name))
-                return FINDING_IPV6_BROKEN;
-        return code;
+        return (code == FINDING_CONNECTION_TIMED_OUT || code == FINDING_HOST_UNREACHABLE) &&
+                               netfault_is_ipv6(facts, address, name)
+                       ? FINDING_IPV6_BROKEN
+                       : code;
+}
+
+static bool lookup_gave(const json_t *event, const char *wanted)
+{
+        const json_t *addresses = json_object_get(event, "addresses");
+
+        for (size_t i = 0; i < json_array_size(addresses); i++) {
+                const char *address = json_string_value(json_array_get(addresses, i));
+
+                if (address != NULL && strcmp(address, wanted) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool is_loopback(const char *address)
+{
+        return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* Did one lookup of this process give both addresses? curl knows localhost's without one. */
+static bool are_of_one_name(const struct facts *facts, const struct process *p, const char *one,
+                            const char *other)
+{
+        if (is_loopback(one) && is_loopback(other))
+                return true;
+        for (size_t i = 0; i < facts->events->count; i++) {
+                const json_t *event = facts->events->items[i];
+
+                if (event_is(event, "name.lookup") && event_get_int(event, "pid", 0) == p->pid &&
+                    lookup_gave(event, one) && lookup_gave(event, other))
+                        return true;
+        }
+        return false;
+}
+
+/* The loser of a race (RFC 8305): the same process had got through to another address of the name
+ * a moment before. */
+static bool is_loser(const struct facts *facts, const struct flow *flow, const json_t *event)
+{
+        enum { RACE_US = 2000000 };
+
+        for (const struct flow *f = facts->flows;
+             f != NULL && flow != NULL && flow->address != NULL; f = f->hh.next) {
+                const char *address = f->address;
+
+                if (f == flow || f->process == NULL || f->process != flow->process ||
+                    f->port != flow->port || address == NULL ||
+                    !event_field_is(f->upstream, "result", "connected") ||
+                    event_get_time_us(f->upstream) < netfault_began_us(event) - RACE_US)
+                        continue;
+                if (are_of_one_name(facts, f->process, address, flow->address))
+                        return true;
+        }
+        return false;
 }
 
 static void take_upstream(const struct facts *facts, const json_t *event, struct netfaults *all)
@@ -132,7 +156,8 @@ static void take_upstream(const struct facts *facts, const json_t *event, struct
                 return;
         code = code_of_address(facts, event, name, flow);
         host = facts_host(facts, name, port);
-        if (host != NULL && host->reached_us > netfault_began_us(event))
+        if ((host != NULL && host->reached_us > netfault_began_us(event)) ||
+            is_loser(facts, flow, event))
                 return;
         netfault_add(all, &(struct netfault_item){
                                   .code = code,

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-enum { AUTH_REQUIRED = 407 }; /* RFC 9110 section 15.5.8 */
+/* RFC 9110 section 15.5.8. Tinyproxy says 401 where the credentials are wrong. */
+enum { AUTH_REQUIRED = 407, AUTH_WRONG = 401 };
 
 /* The proxy's URL without its (masked) credentials: what stands after "@". */
 static const char *proxy_address(const char *via)
@@ -29,7 +30,7 @@ static enum finding_code code_of(const json_t *event)
 {
         int64_t status = event_get_int(event, "proxy_status", 0);
 
-        if (status == AUTH_REQUIRED)
+        if (status == AUTH_REQUIRED || status == AUTH_WRONG)
                 return event_get_bool(event, "credentials", false) ? FINDING_PROXY_AUTH_REJECTED
                                                                    : FINDING_PROXY_AUTH_REQUIRED;
         if (status >= 400 && status < 500 && is_page(event_get_str(event, "proxy_body")))
@@ -95,24 +96,7 @@ static void take_response(const struct facts *facts, const json_t *event, struct
                                                   true});
 }
 
-/* "502 Bad Gateway", or what happened instead of an answer. Caller owns. */
-static char *refusal(const json_t *event)
-{
-        bool answer = event_is(event, "http.response");
-        int64_t status = event_get_int(event, answer ? "status" : "proxy_status", 0);
-        const char *reason = event_get_str(event, answer ? "reason" : "proxy_reason");
-        const char *error = event_get_str(event, "error");
-
-        if (status > 0 && reason != NULL && *reason != '\0')
-                return text_format("%lld %s", (long long)status, reason);
-        if (status > 0)
-                return text_format("%lld", (long long)status);
-        if (error == NULL)
-                error = text_errno(event_get_str(event, "errno"));
-        return text_format("%s", error);
-}
-
-/* The page's title, or else its first words. Caller owns. */
+/* A page's title, or else the first words of whatever it is. Caller owns. */
 static char *words_of_page(const char *body)
 {
         const char *at = strcasestr(body, "<title>");
@@ -130,6 +114,23 @@ static char *words_of_page(const char *body)
         }
         words[n] = '\0';
         return text_format("%s", words);
+}
+
+/* "502 Bad Gateway", or what happened instead of an answer. Caller owns. */
+static char *refusal(const json_t *event)
+{
+        bool answer = event_is(event, "http.response");
+        int64_t status = event_get_int(event, answer ? "status" : "proxy_status", 0);
+        const char *reason = event_get_str(event, answer ? "reason" : "proxy_reason");
+        const char *error = event_get_str(event, "error");
+
+        if (status > 0 && reason != NULL && *reason != '\0')
+                return text_format("%lld %s", (long long)status, reason);
+        if (status > 0)
+                return text_format("%lld", (long long)status);
+        if (error == NULL)
+                error = text_errno(event_get_str(event, "errno"));
+        return text_format("%s", error);
 }
 
 static char *summary_of_page(const json_t *event, const char *via, const char *hosts,
@@ -174,7 +175,7 @@ static void add_line(struct draft *d, const json_t *event, const char *via, bool
         const char *challenge = event_get_str(event, "proxy_challenge");
         const char *body = event_get_str(event, "proxy_body");
         const char *name = event_get_str(event, "host");
-        char *why = refusal(event);
+        char *why = refusal(event), *words;
 
         if (event_is(event, "http.response"))
                 text_add_at(&d->evidence, event, "%s from the proxy %s for %s", why ? why : "", via,
@@ -186,8 +187,10 @@ static void add_line(struct draft *d, const json_t *event, const char *via, bool
                             (long long)event_get_int(event, "port", 0), via,
                             challenge ? " (it asks for " : "", challenge ? challenge : "",
                             challenge ? ")" : "");
-        if (body != NULL && *body != '\0' && first)
-                text_add(&d->evidence, "the proxy says: %.200s", body);
+        words = body != NULL && first ? words_of_page(body) : NULL;
+        if (words != NULL && *words != '\0')
+                text_add(&d->evidence, "the proxy says: %s", words);
+        free(words);
         free(why);
 }
 

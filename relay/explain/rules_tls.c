@@ -15,6 +15,10 @@ static const char *const refusals[] = {
         "certificate revoked", "certificate expired", "certificate unknown",
 };
 
+/* How GnuTLS and Node leave where they do not trust: without an alert (handshake.c's words). */
+static const char *const silences[] = {"closed without sending a byte after the handshake",
+                                       "closed during the handshake after it was sent"};
+
 /* How OpenSSL says that there is no version in common, as an alert or as its own error. */
 static const char *const versions[] = {"protocol version", "unsupported protocol",
                                        "no protocols available", "inappropriate fallback"};
@@ -104,7 +108,28 @@ static enum finding_code code_of(const json_t *event)
                 return code_of_origin(event);
         if (CONTAINS(alert, versions) || CONTAINS(event_get_str(event, "error"), versions))
                 return FINDING_TLS_VERSION_MISMATCH;
+        if (alert == NULL && CONTAINS(event_get_str(event, "error"), silences))
+                return FINDING_CLIENT_DISTRUSTS_TAPLINE;
         return CONTAINS(alert, refusals) ? FINDING_CLIENT_DISTRUSTS_TAPLINE : FINDING_CODE_COUNT;
+}
+
+/* Did the same program get an answer from the host later, by trusting us or past us? What another
+ * one trusts says nothing about it. */
+static bool trusted_later(const struct facts *facts, const json_t *event, const char *name)
+{
+        const char *exe = event_get_str(event, "exe");
+
+        for (const struct flow *f = facts->flows; f != NULL; f = f->hh.next) {
+                bool answered =
+                        f->answer != NULL ||
+                        (!f->tls_failed && event_get_int(f->close, "server_to_client", 0) > 0);
+
+                if (answered && name != NULL && f->host != NULL && strcmp(f->host, name) == 0 &&
+                    event_get_time_us(f->close) > event_get_time_us(event) &&
+                    (exe == NULL || event_field_is(f->close, "exe", exe)))
+                        return true;
+        }
+        return false;
 }
 
 static void take(const struct facts *facts, const json_t *event, struct netfaults *all)
@@ -114,15 +139,14 @@ static void take(const struct facts *facts, const json_t *event, struct netfault
         bool origin = event_field_is(event, "side", "origin");
         enum finding_code code = code_of(event);
         const struct host *host;
-        int64_t good_us;
 
         if (name == NULL && flow != NULL)
                 name = flow->host;
         if (!event_field_is(event, "result", "failed") || code == FINDING_CODE_COUNT)
                 return;
         host = facts_host(facts, name, 0);
-        good_us = host == NULL ? -1 : origin ? host->answered_us : host->trusted_us;
-        if (good_us > event_get_time_us(event))
+        if (origin ? host != NULL && host->answered_us > event_get_time_us(event)
+                   : trusted_later(facts, event, name))
                 return;
         netfault_add(all, &(struct netfault_item){
                                   .code = code,
@@ -161,9 +185,9 @@ static void add_line(struct draft *d, const json_t *event, const char *host)
         const char *exe = event_get_str(event, "exe");
 
         if (d->code == FINDING_CLIENT_DISTRUSTS_TAPLINE)
-                text_add_at(&d->evidence, event,
-                            "%s refused tapline's certificate for %s: alert %s",
-                            exe != NULL ? text_base(exe) : "the client", host, alert);
+                text_add_at(&d->evidence, event, "%s refused tapline's certificate for %s: %s%s",
+                            exe != NULL ? text_base(exe) : "the client", host,
+                            alert != NULL ? "alert " : "", alert != NULL ? alert : error);
         else if (d->code == FINDING_TLS_VERSION_MISMATCH)
                 text_add_at(&d->evidence, event, "handshake with %s: %s",
                             event_field_is(event, "side", "origin") ? host : "the program",
@@ -256,7 +280,9 @@ static void report_group(const struct facts *facts, const struct netfault *group
         char *hosts = netfault_hosts(group);
 
         if (d != NULL && hosts != NULL) {
-                if (group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN)
+                if (group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN ||
+                    (group->code == FINDING_CLIENT_DISTRUSTS_TAPLINE &&
+                     event_get_str(group->events[0], "alert") == NULL))
                         d->confidence = CONFIDENCE_LIKELY;
                 d->summary = summary_of(group, hosts);
                 for (size_t i = 0; i < group->count && i < EVIDENCE_MAX; i++)

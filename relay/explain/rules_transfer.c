@@ -113,23 +113,6 @@ static void take_request(const struct facts *facts, const struct answers *answer
         add(all, FINDING_SLOW_ORIGIN, flow, event);
 }
 
-/* An answer that came late, into a connection of which the program had ended its half: then it
- * closes with it. Told only where the process asked for nothing afterwards. */
-static void take_response(const struct facts *facts, const json_t *event, struct netfaults *all)
-{
-        enum { AT_ONCE_US = 100000 };
-        const struct flow *flow = facts_flow(facts, event);
-        int64_t at = event_get_time_us(event);
-
-        if (flow == NULL || !event_field_is(flow->close, "first", "client") ||
-            ms_of(event, "wait_ms") < PATIENCE_MS || !facts_failed(facts) ||
-            event_get_time_us(flow->close) - at > AT_ONCE_US ||
-            event_get_time_us(facts->end) - at > 10 * AT_ONCE_US || flow->process == NULL ||
-            flow->process->answered_us > at)
-                return;
-        add(all, FINDING_SLOW_ORIGIN, flow, event);
-}
-
 /* ---- connections that the program did not wait for ---- */
 
 static void take_close(const struct facts *facts, const json_t *event, struct netfaults *all)
@@ -144,7 +127,11 @@ static void take_close(const struct facts *facts, const json_t *event, struct ne
         host = facts_host(facts, flow->host, flow->port);
         if (host != NULL && host->reached_us > netfault_began_us(event))
                 return;
-        add(all, upstream != NULL ? FINDING_SLOW_PROXY : FINDING_CONNECTION_TIMED_OUT, flow, event);
+        add(all,
+            upstream != NULL                                     ? FINDING_SLOW_PROXY
+            : netfault_is_ipv6(facts, flow->address, flow->host) ? FINDING_IPV6_BROKEN
+                                                                 : FINDING_CONNECTION_TIMED_OUT,
+            flow, event);
 }
 
 /* ---- words ---- */
@@ -173,6 +160,10 @@ static char *summary_of(const struct facts *facts, const struct netfault *group,
         case FINDING_SLOW_PROXY:
                 return text_format("The proxy %s took so long for %s that the program gave up.",
                                    via != NULL ? via : "?", hosts);
+        case FINDING_IPV6_BROKEN:
+                return text_format("%s does not answer by IPv6, and could be reached by IPv4: the "
+                                   "program gave up waiting after %.0f s.",
+                                   hosts, ms_of(event, "duration_ms") / 1000);
         case FINDING_CONNECTION_TIMED_OUT:
                 return text_format("%s does not answer: the program gave up waiting for the "
                                    "connection after %.0f s.",
@@ -214,11 +205,7 @@ static void add_line(struct draft *d, const struct facts *facts, const json_t *e
         char *to = text_endpoint(flow != NULL && flow->host ? flow->host : "the host",
                                  flow != NULL ? flow->port : 0);
 
-        if (event_is(event, "http.response"))
-                text_add_at(&d->evidence, event,
-                            "no answer for %s in %.1f s; when one came, the program had closed",
-                            url, ms_of(event, "wait_ms") / 1000);
-        else if (event_is(event, "http.body"))
+        if (event_is(event, "http.body"))
                 add_body_line(d, event, url != NULL ? url : "an answer");
         else if (event_is(event, "flow.close"))
                 text_add_at(&d->evidence, event,
@@ -298,8 +285,6 @@ void rules_transfer(const struct facts *facts, struct findings *findings)
                         take_body(facts, &answers, event, &all);
                 else if (event_is(event, "http.request"))
                         take_request(facts, &answers, ids, event, &all);
-                else if (event_is(event, "http.response"))
-                        take_response(facts, event, &all);
                 else if (event_is(event, "flow.close"))
                         take_close(facts, event, &all);
         }

@@ -3,7 +3,8 @@
 A scenario is one fault, really made, and one real tool that meets it as the unprivileged user. `explained()` runs the
 tool under tapline and asks for the right cause first, with its proof; `pasted()` gives the report's commands to a
 shell before the same command, which must then succeed. Network gives a network of one's own; Faulty is the test
-index with one thing wrong. Set FINDINGS_RECORDS to a directory to keep each scenario's record there (make corpus).
+index with one thing wrong. Set FINDINGS_RECORDS to a directory to keep each scenario's record there
+(for tests/records/adopt.py).
 """
 import ctypes
 import os
@@ -21,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "index"))
 import index as index_module  # noqa: E402
 import user as user_module  # noqa: E402
 
-PYTHON = "/usr/bin/python3"
+# Scenarios that have to wait for somebody's patience to end.
+slow = pytest.mark.skipif(os.environ.get("SCENARIOS") != "all", reason="make check-scenarios runs it")
 
 
 def keep_record(done, name):
@@ -94,7 +96,7 @@ class Faulty(index_module.Index):
 
 def answer(handler, status, body=b"", **headers):
     """A whole answer."""
-    handler.send_response(status)
+    handler.send_response_only(status)  # without a Date of its own
     for name, value in {"Content-Length": str(len(body)), **{k.replace("_", "-"): v for k, v in headers.items()}}.items():
         handler.send_header(name, value)
     handler.end_headers()

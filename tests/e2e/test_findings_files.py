@@ -9,7 +9,7 @@ import pytest
 import projects
 import user as user_module
 import venvs
-from findings_lab import explained, pasted
+from findings_lab import explained, pasted, slow
 
 UV = ("uv",)
 
@@ -107,6 +107,7 @@ def holder(sandbox):
         process.stdout.close()
 
 
+@slow
 def test_lock_held(sandbox, uv, index, holder):
     """uv waits without a word for whoever holds its cache's lock."""
     argv, env = uv_install(uv, index)

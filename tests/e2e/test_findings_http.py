@@ -1,11 +1,12 @@
 """Answers that say no, come late, or end too early: each made by an index with one fault, met by a real tool."""
 import itertools
+import shlex
 import time
 
 import pytest
 
 import runner
-from findings_lab import Faulty, answer, explained, pasted
+from findings_lab import Faulty, answer, explained, keep_record, pasted, slow
 
 COUNTER = itertools.count()
 
@@ -120,9 +121,10 @@ def hangs(handler):
 
 def late(handler):
     if handler.path.startswith("/simple"):
-        handler.server.index.stopping.wait(5)
+        handler.server.index.stopping.wait(8)
 
 
+@slow
 def test_slow_origin(sandbox, clients, faulty):
     argv = [clients / "bin/python", "-m", "pip", "download", "-q", "--retries", "0", "--no-cache-dir", "--index-url",
             faulty(late).url + "/simple/", "--no-deps", "moss"]
@@ -164,6 +166,7 @@ def trickles(handler):
             return
 
 
+@slow
 def test_slow_body(sandbox, faulty):
     index = faulty(body_then(trickles))
     explained(sandbox, ["curl", "-sS", "-o", "x", "--max-time", "5", index.url + "/files/moss-1.0.tar.gz"],
@@ -179,3 +182,19 @@ def test_retry_storm(sandbox, faulty):
     assert done.codes() == ["server-error", "retry-storm"], done
     assert [f["severity"] for f in done.report["findings"]] == ["error", "warning"]
     assert "12 times" in done.report["findings"][1]["summary"]
+    keep_record(done, "retry-storm")
+
+
+def test_full_disk_and_503(sandbox, npm, clients, faulty, private_mounts):
+    """Two faults in one job: both are named, in the order of the way of a request."""
+    index = faulty(lambda handler: answer(handler, 503, b"no\n"))
+    path = sandbox.user.make_dir(sandbox.home / ".npm")
+    mounts = (f"mount -t tmpfs -o size=64k,mode=755,uid={sandbox.user.mount_uid} full '{path}'\n"
+              f"dd if=/dev/zero of='{path}/filler' bs=4k 2>/dev/null || :")
+    env = {"npm_config_registry": index.url + "/npm/", "npm_config_fetch_retries": "0"}
+    job = f"{npm} view moss-js; {shlex.join(map(str, pip(clients, index)))}"
+    done = sandbox.tapline(["sh", "-c", job], env=env, mounts=mounts, timeout=60)
+    assert done.returncode != 0
+    assert done.codes() == ["server-error", "disk-full"], done
+    assert {f["severity"] for f in done.report["findings"]} == {"error"}
+    keep_record(done, "mixed-503-full-disk")

@@ -4,11 +4,13 @@ import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 import projects
 import runner
+from findings_lab import keep_record
 
 DISK = {"cache-not-writable", "cache-not-readable", "read-only-filesystem", "disk-full", "inodes-exhausted",
         "cache-owned-by-other-user", "path-component-not-a-directory", "home-not-writable"}
@@ -43,6 +45,7 @@ def _blamed(sandbox, argv, env, code):
     assert done.returncode != 0, str(done)
     assert done.first()["code"] == code, str(done)
     assert not DISK & set(done.codes()), f"the disk is innocent\n{done}"
+    keep_record(done, f"{code}-{Path(argv[0]).name}")
     return done
 
 
