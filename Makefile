@@ -49,7 +49,7 @@ FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-compat check-faults check-kills bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-catalogue check-compat check-faults check-kills bench lint install uninstall clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -166,6 +166,11 @@ check-e2e: all clients
 check-live: all
 	sh contrib/deps.sh install build check
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/live $(PYTEST_ARGS)
+
+#: make check-catalogue the catalogue's directories and variables against the real tools (7 minutes)
+check-catalogue: all
+	sh contrib/deps.sh install build check catalogue
+	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/catalogue $(PYTEST_ARGS)
 
 #: make check-compat CPython's own tests, curl and Node, bare and under tapline (long; PYTHON_COMPAT=, COMPAT=names)
 check-compat: all

@@ -103,21 +103,41 @@ static int choose_tools(struct caches *out, const struct tools *tools,
         return result;
 }
 
+static bool is_set(const char *name)
+{
+        const char *value = name != NULL ? getenv(name) : NULL;
+
+        return value != NULL && *value != '\0';
+}
+
+static bool is_moved(const struct catalogue_cache *cache)
+{
+        for (size_t i = 0; cache->also != NULL && cache->also[i] != NULL; i++)
+                if (is_set(cache->also[i]))
+                        return true;
+        return is_set(cache->variable);
+}
+
 /* Of the places where a cache may be, the one where it will be: where its variable says (tools.c
- * has that one last, but for an option, which comes first), else the first. */
+ * has that one last, but for an option, which comes first), else the first that is there already,
+ * else the first. */
 static const struct tool_root *choose_root(const struct tools *tools,
                                            const struct catalogue_cache *cache)
 {
-        const char *value = cache->variable != NULL ? getenv(cache->variable) : NULL;
-        const struct tool_root *first = NULL, *last = NULL;
+        const struct tool_root *first = NULL, *there = NULL, *last = NULL;
 
         for (size_t i = 0; i < tools->root_count; i++) {
-                if (tools->roots[i].cache != cache)
+                const struct tool_root *root = &tools->roots[i];
+
+                if (root->cache != cache)
                         continue;
-                first = first != NULL ? first : &tools->roots[i];
-                last = &tools->roots[i];
+                first = first != NULL ? first : root;
+                there = there == NULL && access(root->path, F_OK) == 0 ? root : there;
+                last = root;
         }
-        return cache->option == NULL && value != NULL && *value != '\0' ? last : first;
+        if (is_moved(cache))
+                return cache->option == NULL ? last : first;
+        return there != NULL ? there : first;
 }
 
 static int add_place(struct caches *out, const struct tool_root *root)

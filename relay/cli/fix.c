@@ -22,7 +22,7 @@ static bool is_private(const char *path)
  * owns; NULL if nothing can be kept below parent. */
 static char *make_in(const char *parent, const char *name)
 {
-        struct probe probe;
+        struct probe probe = {0};
         char *path = NULL;
 
         if (asprintf(&path, "%s/%s-%u", parent, name, (unsigned)geteuid()) < 0)
@@ -74,6 +74,8 @@ static void set(struct childenv *env, const struct catalogue_cache *cache, const
         else if (asprintf(&value, "%s%s%s%s", old != NULL ? old : "",
                           old != NULL && *old != '\0' ? " " : "", cache->option, path) >= 0)
                 childenv_set(env, cache->variable, value);
+        for (size_t i = 0; cache->also != NULL && cache->also[i] != NULL; i++)
+                childenv_set(env, cache->also[i], path);
         free(value);
 }
 

@@ -42,6 +42,7 @@ static void cache_fini(const struct catalogue_cache *cache)
 {
         free_strings(cache->paths);
         free_strings(cache->harmless);
+        free_strings(cache->also);
         free((char *)cache->variable);
         free((char *)cache->option);
 }
@@ -149,6 +150,8 @@ static int read_cache_key(struct loader *l, const config_setting_t *s,
                 return read_strings(l, s, &cache->paths);
         if (strcmp(key, "variable") == 0)
                 return read_string(l, s, &cache->variable);
+        if (strcmp(key, "also") == 0)
+                return read_strings(l, s, &cache->also);
         if (strcmp(key, "option") == 0)
                 return read_string(l, s, &cache->option);
         if (strcmp(key, "harmless") == 0)
@@ -182,18 +185,28 @@ static int add_path_variables(struct catalogue_tool *tool, const struct catalogu
 }
 
 /* A variable that names the directory is itself one of its paths. */
-static int finish_cache(struct catalogue_tool *tool, struct catalogue_cache *cache)
+static int add_own_path(struct catalogue_tool *tool, struct catalogue_cache *cache,
+                        const char *variable)
 {
+        int result = add_variable(tool, variable);
         char *path = NULL;
-        int result = 0;
 
-        if (cache->variable != NULL)
-                result = add_variable(tool, cache->variable);
-        if (result == 0 && cache->variable != NULL && cache->option == NULL) {
-                result = asprintf(&path, "$%s", cache->variable) < 0 ? -ENOMEM : 0;
+        if (result == 0 && cache->option == NULL) {
+                result = asprintf(&path, "$%s", variable) < 0 ? -ENOMEM : 0;
                 result = result == 0 ? add_string(&cache->paths, path) : result;
                 free(path);
         }
+        return result;
+}
+
+static int finish_cache(struct catalogue_tool *tool, struct catalogue_cache *cache)
+{
+        int result = 0;
+
+        for (size_t i = 0; result == 0 && cache->also != NULL && cache->also[i] != NULL; i++)
+                result = add_own_path(tool, cache, cache->also[i]);
+        if (result == 0 && cache->variable != NULL)
+                result = add_own_path(tool, cache, cache->variable);
         return result == 0 ? add_path_variables(tool, cache) : result;
 }
 

@@ -11,6 +11,8 @@
 struct catalogue_cache {
         const char **paths;   /* NULL-terminated: where it is; "~/" and "$VAR/" expanded at use */
         const char *variable; /* the remedy exports it; NULL: the tool has none */
+        const char **also;    /* NULL-terminated or NULL: further variables for the same, of other
+                               * versions of the tool */
         const char *option;   /* NULL, or what stands before the directory in variable ("-Dx.y=") */
         const char **harmless; /* NULL-terminated: names below it whose failure the tool ignores */
         bool optional;         /* the tool goes on without it */

@@ -63,6 +63,9 @@ static void move_caches(struct draft *d, const struct filefault *group, const ch
                         add_option(d, cache, name, place);
                 else if (name != NULL && cache->variable != NULL)
                         add_export(d, cache->variable, name, place);
+                for (size_t k = 0; cache->also != NULL && cache->also[k] != NULL; k++)
+                        text_add(&d->commands, "export %s=\"$%s\"", cache->also[k],
+                                 cache->variable);
                 free(name);
         }
 }
