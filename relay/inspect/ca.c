@@ -6,6 +6,8 @@
 #include "inspect/leaf.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,10 @@ struct leaf {
 struct ca {
         EVP_PKEY *key, *leaf_ec, *leaf_rsa; /* owned; leaf_rsa NULL until needed */
         X509 *cert;                         /* owned */
-        struct leaf *leafs;                 /* owned; longest unused first */
+        pthread_t rsa_maker;                /* running or to be joined, if rsa_begun */
+        bool rsa_begun, rsa_joined;
+        atomic_bool rsa_made; /* the thread has nothing more to do */
+        struct leaf *leafs;   /* owned; longest unused first */
 };
 
 /* A key in OpenSSL's older form. X509_set_pubkey(3) takes that as it is, while one of EVP_EC_gen()
@@ -71,12 +76,21 @@ static void drop_leaf(struct ca *ca, struct leaf *leaf)
         free(leaf);
 }
 
+static void join_rsa(struct ca *ca)
+{
+        if (!ca->rsa_begun || ca->rsa_joined)
+                return;
+        pthread_join(ca->rsa_maker, NULL);
+        ca->rsa_joined = true;
+}
+
 void ca_free(struct ca *ca)
 {
         if (!ca)
                 return;
         while (ca->leafs)
                 drop_leaf(ca, ca->leafs);
+        join_rsa(ca);
         X509_free(ca->cert);
         EVP_PKEY_free(ca->key);
         EVP_PKEY_free(ca->leaf_ec);
@@ -102,12 +116,28 @@ static void cache_key(char *out, size_t cap, const char *name, const X509 *origi
         snprintf(out, cap, "%c%s/%s", rsa ? 'r' : 'e', hex, name);
 }
 
+static void *make_rsa(void *arg)
+{
+        struct ca *ca = arg;
+
+        ca->leaf_rsa = EVP_RSA_gen(2048);
+        atomic_store(&ca->rsa_made, true);
+        return NULL;
+}
+
+bool ca_prepare_rsa(struct ca *ca)
+{
+        if (!ca->rsa_begun && pthread_create(&ca->rsa_maker, NULL, make_rsa, ca) == 0)
+                ca->rsa_begun = true;
+        return !ca->rsa_begun || atomic_load(&ca->rsa_made);
+}
+
 static EVP_PKEY *leaf_key(struct ca *ca, bool rsa)
 {
         if (!rsa)
                 return ca->leaf_ec;
-        if (!ca->leaf_rsa)
-                ca->leaf_rsa = EVP_RSA_gen(2048);
+        ca_prepare_rsa(ca);
+        join_rsa(ca);
         return ca->leaf_rsa;
 }
 

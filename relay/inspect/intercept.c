@@ -16,6 +16,7 @@
 
 enum {
         HANDSHAKE_MS = 300000, /* a client that is stopped for a while may go on */
+        WAIT_MS = 5,           /* between two looks at what no descriptor tells of */
         LINGER_MS = 600000,    /* an answer that takes long after the request's end may come */
 };
 
@@ -190,6 +191,8 @@ uint64_t intercept_limit(const struct intercept *ic)
 {
         int64_t left = ic->deadline_ms - session_now_ms();
 
+        if (ic->waiting)
+                return WAIT_MS;
         if (ic->phase == PHASE_PUMP)
                 return pump_is_half_ended(ic) ? LINGER_MS : 0;
         return left > 0 ? (uint64_t)left : 1;
@@ -197,6 +200,8 @@ uint64_t intercept_limit(const struct intercept *ic)
 
 enum intercept_result intercept_expire(struct intercept *ic)
 {
+        if (ic->waiting && session_now_ms() < ic->deadline_ms)
+                return intercept_drive(ic);
         if (ic->phase == PHASE_PUMP)
                 pump_expire(ic);
         else

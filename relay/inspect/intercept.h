@@ -63,9 +63,9 @@ enum intercept_result intercept_drive(struct intercept *ic);
 bool intercept_has_more(const struct intercept *ic);
 
 /* How long nothing may happen from now on, in ms; 0: any time. Handshakes have a deadline from
- * their beginning, and a connection of which one half has ended a limit of silence. Ask again after
- * each intercept_drive; when the time is over call intercept_expire, which returns as
- * intercept_drive does. */
+ * their beginning, and a connection of which one half has ended a limit of silence; a few ms mean
+ * that it waits for something that no descriptor tells of. Ask again after each intercept_drive;
+ * when the time is over call intercept_expire, which returns as intercept_drive does. */
 uint64_t intercept_limit(const struct intercept *ic);
 enum intercept_result intercept_expire(struct intercept *ic);
 

@@ -84,6 +84,8 @@ void handshake_begin_origin(struct intercept *ic)
                                        "the client's hello could not be repeated to the origin");
                 return;
         }
+        if (!ic->hello.takes_ecdsa)
+                ca_prepare_rsa(ic->inspector->ca);
         client_certs_use(ic->inspector->client_certs, session_name(ic), ssl);
         resume(ic, ssl);
         SSL_set_connect_state(ssl);
@@ -226,6 +228,9 @@ static long verify_again(struct intercept *ic)
 
 static void origin_ready(struct intercept *ic)
 {
+        ic->waiting = !ic->hello.takes_ecdsa && !ca_prepare_rsa(ic->inspector->ca);
+        if (ic->waiting)
+                return;
         if (SSL_session_reused(ic->origin.ssl) && ic->roots) {
                 if (!ic->has_roots && !use_roots(ic))
                         return;

@@ -62,6 +62,7 @@ struct intercept {
         bool spoken;          /* plaintext has moved, either way */
         bool has_roots;       /* the client's roots are set */
         bool wants_certificate;
+        bool waiting; /* for the RSA key, of which no descriptor tells */
         bool has_more;
         const char *first; /* who ended first, or NULL */
         struct intercept_end end;
