@@ -17,12 +17,13 @@ SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 FUZZER   :=
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
         -Wvla -Wundef -Wwrite-strings -Wformat=2 $(if $(CI)$(WERROR),-Werror)
-STD  := -std=gnu11 -MMD -MP
+# The directory of the build is not in what is built: two builds of a tree are equal wherever they are made.
+STD  := -std=gnu11 -MMD -MP -ffile-prefix-map=$(CURDIR)=.
 
 # The relay: a normal program, hardened.
 PKGS := libuv libconfig jansson openssl libnghttp2
 RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
-RELAY_C   := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+RELAY_C   := -fPIE -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 RELAY_LD  := -pie -Wl,-z,relro,-z,now
 RELAY_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lhttp_parser -lpthread
 
@@ -44,12 +45,17 @@ PRELOAD_OBJ := $(PRELOAD_SRC:%.c=$B/%.o)
 SHARED_OBJ  := $(SHARED_SRC:%.c=$B/%.o)
 MAIN_OBJ    := $B/relay/cli/main.o
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
+SOAK_BIN    := $B/soak/load $B/soak/origin
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$B/fuzz/%)
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps try check check-unit check-corpus fuzz fuzz-targets check-counts counts-accept check-e2e check-live check-catalogue check-compat check-faults check-kills bench lint install uninstall clean clients FORCE
+.PHONY: all help deps try check check-unit \
+        check-corpus check-counts counts-accept check-e2e check-live check-catalogue \
+        check-compat check-faults check-kills coverage fuzz fuzz-targets \
+        dist deb bench lint install uninstall \
+        clean clients FORCE
 .DELETE_ON_ERROR:
 
 all: $B/tapline $B/libtapline.so $B/catalogue.conf
@@ -107,7 +113,15 @@ $B/counts/drive_relay: tests/counts/drive_relay.c $B/librelay.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 
-clients: $(CLIENT_BIN)
+$B/clients/%.so: tests/clients/lib/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
+
+clients: $(CLIENT_BIN) $B/clients/clock.so
+
+$(SOAK_BIN): $B/soak/%: tests/soak/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -o $@ $<
 
 #: make            build build/tapline and build/libtapline.so
 #: make deps       install the packages for building (Debian, Ubuntu; needs root or sudo)
@@ -190,11 +204,33 @@ RUNS ?= 1000
 check-kills: all
 	$(PYTHON) tests/faults/kills.py $B --runs $(RUNS)
 
+#: make coverage   lines of relay/ and preload/ that the tests run; fails below 90%
+coverage:
+	sh contrib/deps.sh install build check coverage
+	sh contrib/coverage.sh $(PYTEST_ARGS)
+
+# The sources as they are committed, under one name; the same commit gives the same file.
+VERSION := $(shell sed -n 's/.*TAPLINE_VERSION "\(.*\)"/\1/p' include/tapline_version.h)
+#: make dist       build/tapline-VERSION.tar.gz of the committed tree
+dist:
+	@mkdir -p $B
+	git archive --format=tar --prefix=tapline-$(VERSION)/ HEAD | gzip -9n >$B/tapline-$(VERSION).tar.gz
+	@echo $B/tapline-$(VERSION).tar.gz
+
+#: make deb        build/tapline_VERSION_ARCH.deb, for this machine's architecture
+deb: all
+	sh contrib/deb.sh $B $(VERSION)
+
 #: make bench      tapline beside its peers in one run, 20 minutes; writes docs/performance.md (BENCH="conn --quick")
 BENCH ?= all --out $B/bench/result.json --publish docs/performance.md
 bench: all
 	sh contrib/deps.sh install build bench
 	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
+
+.PHONY: check-soak
+#: make check-soak thousands of tunnels at once, slow clients, upstreams that fail, the relay killed under load (SOAK="short=1000000")
+check-soak: all $(SOAK_BIN)
+	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
 
 .PHONY: check-scenarios check-quiet check-mutation disk-table
 #: make check-scenarios every finding produced for real, those too that take their time

@@ -2,6 +2,7 @@
 #include "cli/config.h"
 #include "cli/option_table.h"
 #include "cli/paths.h"
+#include "net/upstream.h"
 
 #include <errno.h>
 #include <libconfig.h>
@@ -34,6 +35,30 @@ static int complain(const char *file, const config_setting_t *setting, const cha
         return -1;
 }
 
+/* { match = "LIST"; upstream = "URL"; }: what the option says as LIST=URL. */
+static int set_route(struct options *o, const struct option_def *def, const config_setting_t *item,
+                     const char *file, const char *from)
+{
+        const char *match, *upstream;
+        char *text;
+        int result;
+
+        if (!config_setting_lookup_string(item, "match", &match) ||
+            !config_setting_lookup_string(item, "upstream", &upstream) ||
+            config_setting_length(item) != 2) {
+                fprintf(stderr,
+                        "tapline: %s:%u: route: each must be { match = \"LIST\"; upstream = "
+                        "\"URL\"; }\n",
+                        file, config_setting_source_line(item));
+                return -1;
+        }
+        if (asprintf(&text, "%s=%s", match, upstream) < 0)
+                return -1;
+        result = option_set(o, def, text, from);
+        wipe_free(text);
+        return result;
+}
+
 static int set_list(struct options *o, const struct option_def *def,
                     const config_setting_t *setting, const char *file, const char *from)
 {
@@ -42,14 +67,26 @@ static int set_list(struct options *o, const struct option_def *def,
         if (!config_setting_is_array(setting) && !config_setting_is_list(setting))
                 return complain(file, setting, "must be a string or a list of strings");
         for (int i = 0; i < config_setting_length(setting); i++) {
+                const config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
                 const char *value = config_setting_get_string_elem(setting, i);
 
+                if (config_setting_is_group(item) && strcmp(def->name, "route") == 0) {
+                        if (set_route(o, def, item, file, from) < 0)
+                                return -1;
+                        continue;
+                }
                 if (value == NULL)
                         return complain(file, setting, "must be a list of strings");
                 if (option_set(o, def, value, from) < 0)
                         return -1;
         }
         return 0;
+}
+
+static bool is_number(const struct option_def *def)
+{
+        return def->argument != NULL &&
+               (strcmp(def->argument, "SECONDS") == 0 || strcmp(def->argument, "NUMBER") == 0);
 }
 
 static int set_string(struct options *o, const struct option_def *def,
@@ -61,21 +98,19 @@ static int set_string(struct options *o, const struct option_def *def,
         case CONFIG_TYPE_STRING:
                 return option_set(o, def, config_setting_get_string(setting), from);
         case CONFIG_TYPE_INT:
-                if (strcmp(def->name, "drain") != 0)
+                if (!is_number(def))
                         break;
                 snprintf(number, sizeof number, "%d", config_setting_get_int(setting));
                 return option_set(o, def, number, from);
         case CONFIG_TYPE_FLOAT:
-                if (strcmp(def->name, "drain") != 0)
+                if (!is_number(def))
                         break;
                 snprintf(number, sizeof number, "%g", config_setting_get_float(setting));
                 return option_set(o, def, number, from);
         default:
                 break;
         }
-        return complain(file, setting,
-                        strcmp(def->name, "drain") == 0 ? "must be a number of seconds"
-                                                        : "must be a string");
+        return complain(file, setting, is_number(def) ? "must be a number" : "must be a string");
 }
 
 static int set_option(struct options *o, const struct option_def *def,
@@ -109,7 +144,7 @@ static int apply(struct options *o, unsigned command, const config_setting_t *se
                  const char *file)
 {
         const struct option_def *def = find(config_setting_name(setting));
-        struct options unused = {.upstream = NULL};
+        struct options unused = {.record = NULL};
         int result;
 
         if (def == NULL)

@@ -17,6 +17,7 @@ static const struct {
         {"check", command_check, "look whether a command would work, before it is run"},
         {"report", command_report, "explain a record again"},
         {"explain", command_explain, "tell what a finding means"},
+        {"config", command_config, "print the options that are set, and where each was said"},
 };
 
 static void usage(FILE *out)

@@ -2,6 +2,7 @@
 #include "cli/options.h"
 #include "cli/config.h"
 #include "cli/option_table.h"
+#include "net/upstream_url.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,10 +15,23 @@
 
 /* name, short, argument, optional argument's value, commands, type, field, inside, help */
 const struct option_def option_table[] = {
-        {"upstream", 0, "URL", NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_STRING, AT(upstream),
+        {"upstream", 0, "URL", NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_LIST, AT(upstream),
          true,
-         "go out through this proxy: http://[USER:PASSWORD@]HOST:PORT, or the word direct "
-         "(default: https_proxy, http_proxy and all_proxy of the environment)"},
+         "go out through this proxy: SCHEME://[USER:PASSWORD@]HOST:PORT, SCHEME one of http, "
+         "https, "
+         "socks5, socks5h, socks4a and socks4, or the word direct; given twice: through the first "
+         "to the second; A|B: B when A fails (default: https_proxy, http_proxy and all_proxy of "
+         "the environment)"},
+        {"route", 0, "LIST=URL", NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_LIST, AT(route),
+         true,
+         "go to these hosts by this upstream; LIST as in --no-proxy, URL as in --upstream; may be "
+         "given more than once, the first that matches counts, before --no-proxy"},
+        {"upstream-ca", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_STRING,
+         AT(upstream_ca), true,
+         "verify https:// upstreams with the certificates of this file (default: the system's)"},
+        {"netrc", 0, "FILE", "", FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_STRING, AT(netrc), true,
+         "take the login of an upstream whose URL has none from this netrc file, which only you "
+         "may be able to read (--netrc alone: ~/.netrc)"},
         {"no-proxy", 0, "LIST", NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_STRING, AT(no_proxy),
          true,
          "hosts that are reached directly: names, .suffixes, addresses, CIDR blocks, each with an "
@@ -71,9 +85,36 @@ const struct option_def option_table[] = {
          "and say so"},
         {"record", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(record), false,
          "write the record here (run: default a new file in the state directory; relay: none)"},
-        {"listen", 0, "ADDR:PORT", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
-         "serve HTTP proxy (CONNECT, http://) and SOCKS (4, 4a, 5) clients here; may be given more "
-         "than once"},
+        {"listen", 0, "WHERE", NULL, FOR_RELAY, OPTION_LIST, AT(listen), true,
+         "serve HTTP proxy (CONNECT, http://) and SOCKS (4, 4a, 5) clients on this ADDRESS:PORT or "
+         "unix:PATH; may be given more than once; beyond loopback only with --auth-file or "
+         "--allow"},
+        {"auth-file", 0, "FILE", NULL, FOR_RELAY, OPTION_STRING, AT(auth_file), false,
+         "clients of --listen need one of the logins of this file: USER:PASSWORD, one a line "
+         "(Basic for HTTP, RFC 1929 for SOCKS5)"},
+        {"allow", 0, "LIST", NULL, FOR_RELAY, OPTION_STRING, AT(allow), false,
+         "other machines that may use --listen: addresses and CIDR blocks"},
+        {"admin", 0, "WHERE", NULL, FOR_RELAY, OPTION_STRING, AT(admin), false,
+         "serve /healthz and /metrics (Prometheus) on this loopback ADDRESS:PORT or unix:PATH"},
+        {"head-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(head_timeout), false,
+         "time a client has to send its request (default: 30; 0: any)"},
+        {"connect-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(connect_timeout),
+         false,
+         "time for reaching the target, proxies included, for a client of --listen (default: 60; "
+         "0: as long as the kernel and the proxies take)"},
+        {"idle-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(idle_timeout), false,
+         "a tunnel of --listen in which nothing moves for so long is closed (default: 7200; 0: "
+         "never)"},
+        {"linger", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(linger), false,
+         "the same once one side has ended (default: 600; 0: as --idle-timeout)"},
+        {"keepalive", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(keepalive), false,
+         "TCP keepalive: first probe after so long a silence (default: 120; 0: no probes)"},
+        {"max-connections", 0, "NUMBER", NULL, FOR_RELAY, OPTION_STRING, AT(max_connections), false,
+         "serve no more at a time: new clients wait (default: 0, as many as the limit on open "
+         "files allows)"},
+        {"workers", 0, "NUMBER", NULL, FOR_RELAY, OPTION_STRING, AT(workers), false,
+         "threads that move the bytes of busy tunnels, beside the one that does all else (default: "
+         "0)"},
         {"socket", 0, "PATH", NULL, FOR_RELAY, OPTION_STRING, AT(socket), false,
          "control socket for preloaded programs (default: tapline/relay.sock in the runtime "
          "directory)"},
@@ -235,6 +276,9 @@ static int read_command_line(struct options *o, unsigned command, int argc, char
                                                              : "",
                                from) < 0)
                         return -1;
+                /* Every user can read the command line of every process. */
+                if (optarg != NULL && (def->offset == AT(upstream) || def->offset == AT(route)))
+                        o->password_shown = upstream_url_hide(optarg) || o->password_shown;
         }
         *next = optind;
         return 0;
@@ -353,10 +397,11 @@ int options_read(struct options *o, unsigned command, int argc, char **argv, int
         return check_words(o) < 0 || check_drain(o) < 0 || check_via(o) < 0 ? -1 : 0;
 }
 
+/* Some hold passwords. */
 static void free_list(char **list)
 {
         for (size_t i = 0; list != NULL && list[i] != NULL; i++)
-                free(list[i]);
+                wipe_free(list[i]);
         free(list);
 }
 

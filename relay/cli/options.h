@@ -19,7 +19,10 @@ enum inspect_mode { INSPECT_NEVER, INSPECT_AUTO, INSPECT_ALWAYS };
 
 /* All strings are owned. */
 struct options {
-        char *upstream;
+        char **upstream; /* NULL-terminated, or NULL: a chain */
+        char **route;    /* NULL-terminated, or NULL: "LIST=UPSTREAM" each */
+        char *upstream_ca;
+        char *netrc; /* a path, or "" for ~/.netrc */
         char *no_proxy;
         char *inspect;
         char *ca_out;
@@ -33,6 +36,9 @@ struct options {
         char *output;
         char **listen; /* NULL-terminated, or NULL */
         char *drain;   /* seconds */
+        char *auth_file, *allow, *admin;
+        char *head_timeout, *connect_timeout, *idle_timeout, *linger; /* seconds */
+        char *keepalive, *max_connections, *workers;
         char *resolve;
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
@@ -41,6 +47,7 @@ struct options {
         enum inspect_mode inspect_mode; /* from inspect, checked */
         enum resolve_mode resolve_mode; /* from resolve, checked */
         int drain_ms;                   /* from drain, checked */
+        bool password_shown;            /* one stood on the command line */
         char *from[OPTIONS_MAX];        /* owned; by place in the table: where each was said */
 };
 

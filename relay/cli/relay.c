@@ -6,8 +6,9 @@
 #include "cli/inspection.h"
 #include "cli/options.h"
 #include "cli/paths.h"
+#include "cli/plan.h"
 #include "cli/run_record.h"
-#include "cli/way.h"
+#include "net/activation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { OWN_MAX = 64 };
 
 static void usage(void)
 {
@@ -60,91 +63,154 @@ static int clear_socket(const char *path)
         return 0;
 }
 
-static int serve(const struct options *o, const struct way *way, struct record *record,
-                 const char *socket, struct inspector *inspector)
+/* What does not change with the configuration: sockets, record, inspection, and who is told when to
+ * reload. */
+struct session {
+        int argc;
+        char **argv;           /* borrowed */
+        char *socket;          /* owned */
+        struct record *record; /* owned */
+        struct activation activation;
+        struct inspection inspection;
+};
+
+static void attach(struct session *session, struct plan *plan);
+
+/* SIGHUP: the same command line with the files as they are now. A plan that cannot be read leaves
+ * everything as it was; what is wrong has been said. */
+static struct relay_options *reload(void *ctx)
 {
-        struct relay_options options = {.socket_path = socket,
-                                        .listen = (const char *const *)o->listen,
-                                        .https_upstream = way->https,
-                                        .http_upstream = way->http,
-                                        .no_proxy = way->no_proxy,
-                                        .via = options_via(o),
-                                        .bypass = way->bypass,
-                                        .resolve = (enum relay_resolve)o->resolve_mode,
-                                        .record = record,
-                                        .inspector = inspector,
-                                        .digest = o->digest,
-                                        .lifetime_fd = -1,
-                                        .ready_fd = -1,
-                                        .drain_ms = o->drain_ms};
-        const char *const own[] = {socket, NULL};
+        struct session *session = ctx;
+        int next;
+        struct plan *plan = plan_read(session->argc, session->argv, &next);
+
+        if (plan == NULL) {
+                fputs("tapline: the configuration stays as it was\n", stderr);
+                return NULL;
+        }
+        attach(session, plan);
+        return &plan->relay;
+}
+
+static void attach(struct session *session, struct plan *plan)
+{
+        plan->relay.socket_path = session->socket;
+        plan->relay.record = session->record;
+        plan->relay.inspector = session->inspection.inspector;
+        plan->relay.activation = &session->activation;
+        plan->relay.reload = reload;
+        plan->relay.reload_ctx = session;
+}
+
+static void say_where(const struct plan *plan, const char *socket)
+{
+        const char *via = plan->way.shown;
+        char **listen = plan->options.listen;
+
+        for (size_t i = 0; listen != NULL && listen[i] != NULL; i++)
+                fprintf(stderr, "tapline: listening on %s, going out %s%s\n", listen[i],
+                        via != NULL ? "through " : "directly", via != NULL ? via : "");
+        fprintf(stderr, "tapline: control socket %s\n", socket);
+}
+
+/* Where sockets are made, and removed at the end. As far as this kernel goes. */
+static void confine_to_own(const struct session *session, const struct options *o)
+{
+        const char *own[OWN_MAX] = {session->socket};
+        size_t count = 1;
+
+        if (o->admin != NULL && strncmp(o->admin, "unix:", 5) == 0)
+                own[count++] = o->admin + 5;
+        for (size_t i = 0; o->listen != NULL && o->listen[i] != NULL && count < OWN_MAX - 1; i++)
+                if (strncmp(o->listen[i], "unix:", 5) == 0)
+                        own[count++] = o->listen[i] + 5;
+        confine(own);
+}
+
+/* From here on the plan is the relay's. */
+static int serve(struct session *session, struct plan *plan)
+{
         struct relay *relay;
         int result;
 
-        if (inspector != NULL)
-                inspector_prepare(inspector);
-        confine(own); /* as far as this kernel goes */
-        result = relay_new(&relay, &options);
-        if (result < 0)
+        attach(session, plan);
+        if (plan->relay.inspector != NULL)
+                inspector_prepare(plan->relay.inspector);
+        confine_to_own(session, &plan->options);
+        result = relay_new(&relay, &plan->relay);
+        if (result < 0) {
+                plan_free(plan);
                 return result == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
-        for (size_t i = 0; !o->quiet && o->listen != NULL && o->listen[i] != NULL; i++)
-                fprintf(stderr, "tapline: listening on %s, going out %s%s\n", o->listen[i],
-                        way->https != NULL ? "through " : "directly",
-                        way->https != NULL ? way->https->shown : "");
-        if (!o->quiet)
-                fprintf(stderr, "tapline: control socket %s\n", socket);
+        }
+        if (!plan->options.quiet)
+                say_where(plan, session->socket);
         relay_run(relay);
         relay_free(relay);
         return EXIT_SUCCESS;
 }
 
-static int relay_with(struct options *o, struct way *way)
+static int open_session(struct session *session, const struct options *o)
 {
-        char *socket = o->socket != NULL ? strdup(o->socket) : path_default_socket();
-        struct inspection inspection = {.ca = NULL};
-        struct record *record = NULL;
-        int result, status = EXIT_FAILURE;
-        uint64_t start_ns = uv_hrtime();
+        const char *why;
+        int result;
 
-        if (socket == NULL) {
-                fputs("tapline: no place for the control socket; name one with --socket\n", stderr);
-                return EXIT_FAILURE;
+        if (activation_take(&session->activation, &why) < 0) {
+                fprintf(stderr, "tapline: sockets of the service manager: %s\n", why);
+                return -1;
         }
-        result = record_open(&record, o->record);
-        if (result < 0) {
+        session->socket = o->socket != NULL ? strdup(o->socket) : path_default_socket();
+        if (session->socket == NULL) {
+                fputs("tapline: no place for the control socket; name one with --socket\n", stderr);
+                return -1;
+        }
+        result = record_open(&session->record, o->record);
+        if (result < 0)
                 fprintf(stderr, "tapline: cannot write the record %s: %s\n", o->record,
                         strerror(-result));
-        } else if (clear_socket(socket) == 0 && inspection_start(&inspection, o, record) == 0 &&
-                   inspection_write_ca(&inspection, o) == 0) {
-                record_echo(record, o->verbose);
-                run_record_start(record, o, way, NULL, NULL);
-                status = serve(o, way, record, socket, inspection.inspector);
-                run_record_end(record, NULL, (int64_t)((uv_hrtime() - start_ns) / 1000), true);
+        if (result < 0 || clear_socket(session->socket) < 0 ||
+            inspection_start(&session->inspection, o, session->record) < 0)
+                return -1;
+        return inspection_write_ca(&session->inspection, o);
+}
+
+/* Takes the plan. */
+static int relay_with(struct plan *plan, int argc, char **argv)
+{
+        struct session session = {.argc = argc, .argv = argv};
+        uint64_t start_ns = uv_hrtime();
+        int status = EXIT_FAILURE;
+
+        if (open_session(&session, &plan->options) == 0) {
+                record_echo(session.record, plan->options.verbose);
+                run_record_start(session.record, &plan->options, &plan->way, NULL, NULL);
+                status = serve(&session, plan);
+                run_record_end(session.record, NULL, (int64_t)((uv_hrtime() - start_ns) / 1000),
+                               true);
+        } else {
+                plan_free(plan);
         }
-        inspection_free(&inspection);
-        record_free(record);
-        free(socket);
+        inspection_free(&session.inspection);
+        record_free(session.record);
+        free(session.socket);
         return status;
 }
 
 int command_relay(int argc, char **argv)
 {
-        struct options o;
-        struct way way = {.https = NULL};
-        int next = 0, status = EXIT_USAGE;
+        int next, status = EXIT_USAGE;
+        struct plan *plan = plan_read(argc, argv, &next);
 
-        if (options_read(&o, FOR_RELAY, argc, argv, &next) < 0) {
-                /* said already */
-        } else if (o.help) {
+        if (plan == NULL)
+                return EXIT_USAGE; /* said already */
+        if (!plan->options.help && next >= argc)
+                return relay_with(plan, argc, argv);
+        if (plan->options.help) {
                 usage();
                 status = EXIT_SUCCESS;
-        } else if (next < argc) {
+        } else {
                 fprintf(stderr, "tapline relay: '%s' is not an option; see tapline relay --help\n",
                         argv[next]);
-        } else if (way_read(&way, &o) == 0) {
-                status = relay_with(&o, &way);
         }
-        way_free(&way);
-        options_free(&o);
+        plan_free(plan);
         return status;
 }

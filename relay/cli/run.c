@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/fix.h"
 #include "cli/inspection.h"
+#include "cli/limits.h"
 #include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/relay_child.h"
@@ -163,10 +164,9 @@ static int prepare_inspection(struct run *r)
 
 static int start_relay(struct run *r)
 {
+        struct relay_limits limits;
         struct relay_options options = {.socket_path = r->socket,
-                                        .https_upstream = r->way.https,
-                                        .http_upstream = r->way.http,
-                                        .no_proxy = r->way.no_proxy,
+                                        .routing = &r->way.routing,
                                         .via = options_via(&r->options),
                                         .bypass = r->way.bypass,
                                         .resolve = (enum relay_resolve)r->options.resolve_mode,
@@ -177,6 +177,9 @@ static int start_relay(struct run *r)
                                         .ready_fd = -1,
                                         .drain_ms = r->options.drain_ms};
 
+        if (limits_read(&limits, &r->options) < 0)
+                return -1;
+        options.limits = limits;
         return relay_child_start(&r->relay, &options) < 0 ? complain("start", "the relay", ECHILD)
                                                           : 0;
 }

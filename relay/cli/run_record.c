@@ -126,8 +126,8 @@ void run_record_start(struct record *rec, const struct options *o, const struct 
         snprintf(text, sizeof text, "%04o", current_umask());
         event_str(&e, "umask", text);
         event_str(&e, "home", getenv("HOME"));
-        event_str(&e, "upstream", way->https != NULL ? way->https->shown : NULL);
-        event_str(&e, "upstream_from", way->https != NULL ? way->from : NULL);
+        event_str(&e, "upstream", way->shown);
+        event_str(&e, "upstream_from", way->shown != NULL ? way->from : NULL);
         event_str(&e, "inspect", modes[o->inspect_mode]);
         write_environment(&e, catalogue);
         record_write(rec, &e);

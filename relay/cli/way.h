@@ -9,7 +9,10 @@
 /* All owned. */
 struct way {
         struct upstream *https, *http; /* NULL: direct */
-        char *from;                    /* option or variable that named the https one, or NULL */
+        struct route *rules;
+        struct routing routing; /* of the above and no_proxy, which it borrows */
+        char *shown;            /* the https one as it may be shown; NULL: direct */
+        char *from;             /* option or variable that named it, or NULL */
         struct host_list *no_proxy, *bypass;
         bool taken_over; /* proxies come from the environment: the command's variables lead to us */
         bool bypass_none;

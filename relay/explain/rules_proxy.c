@@ -30,7 +30,8 @@ static enum finding_code code_of(const json_t *event)
 {
         int64_t status = event_get_int(event, "proxy_status", 0);
 
-        if (status == AUTH_REQUIRED || status == AUTH_WRONG)
+        if (status == AUTH_REQUIRED || status == AUTH_WRONG ||
+            event_get_bool(event, "proxy_login", false))
                 return event_get_bool(event, "credentials", false) ? FINDING_PROXY_AUTH_REJECTED
                                                                    : FINDING_PROXY_AUTH_REQUIRED;
         if (status >= 400 && status < 500 && is_page(event_get_str(event, "proxy_body")))
@@ -51,6 +52,9 @@ static void take_upstream(const struct facts *facts, const json_t *event, struct
                 return;
         name = flow != NULL && flow->host != NULL ? flow->host : name;
         host = facts_host(facts, name, port);
+        /* Of a chain it is one proxy that failed. */
+        if (event_get_str(event, "hop") != NULL)
+                via = event_get_str(event, "hop");
         if (host == NULL || host->reached_us <= netfault_began_us(event))
                 netfault_add(all, &(struct netfault_item){code_of(event), proxy_address(via), name,
                                                           port, event, true});

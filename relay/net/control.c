@@ -1,6 +1,7 @@
 /* The control socket; see control.h. */
 #include "net/control.h"
 #include "net/hold.h"
+#include "net/listener.h"
 #include "net/message.h"
 #include "net/process.h"
 #include "net/verdict.h"
@@ -26,6 +27,7 @@ enum {
 struct control {
         struct watch watch; /* its fd is owned */
         struct relay *relay;
+        int fd;          /* of watch, also while that waits */
         char *path;      /* owned: unlinked at the end */
         unsigned silent; /* clients that have yet to send their first message */
 };
@@ -326,7 +328,7 @@ static void hear_earlier(struct control *control)
 static bool accept_some(struct control *control)
 {
         for (int i = 0; i < BATCH; i++) {
-                int fd = accept4(control->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
                 if (fd < 0)
                         return false;
@@ -338,8 +340,27 @@ static bool accept_some(struct control *control)
 
 static void ready(struct watch *w, uint32_t events)
 {
+        struct control *control = (struct control *)((char *)w - offsetof(struct control, watch));
+
         (void)events;
-        accept_some((struct control *)((char *)w - offsetof(struct control, watch)));
+        errno = 0;
+        if (accept_some(control) || !listener_is_lack(errno))
+                return;
+        listener_wait(control->relay, strerror(errno));
+        loop_remove(control->relay->loop, w);
+}
+
+void control_resume(struct relay *relay)
+{
+        struct control *control = relay->control;
+
+        if (control == NULL || control->watch.fd >= 0)
+                return;
+        control->watch.fd = control->fd;
+        if (loop_add_level(relay->loop, &control->watch) == 0)
+                return;
+        control->watch.fd = -1;
+        listener_wait(relay, strerror(ENOMEM));
 }
 
 void control_drain(struct relay *relay)
@@ -386,6 +407,7 @@ int control_open(struct relay *relay, const char *path)
                 return fd < 0 ? fd : -ENOMEM;
         }
         control->watch = (struct watch){.ready = ready, .fd = fd};
+        control->fd = fd;
         control->relay = relay;
         control->path = strdup(path);
         relay->control = control;
@@ -408,7 +430,6 @@ void control_close(struct relay *relay)
 {
         struct control *control = relay->control;
         struct control_client *c;
-        int fd;
 
         if (control == NULL)
                 return;
@@ -417,9 +438,8 @@ void control_close(struct relay *relay)
                 c->answer.queued = false; /* the loop runs no more */
         }
         control_sweep(relay);
-        fd = control->watch.fd;
         loop_remove(relay->loop, &control->watch);
-        close(fd);
+        close(control->fd);
         unlink(control->path);
         free(control->path);
         free(control);

@@ -17,6 +17,9 @@ void control_forget_flow(struct control_client *client);
 /* Handle what lies unread (all programs may have ended), without waiting. */
 void control_drain(struct relay *relay);
 
+/* Accept again, if that had to wait (listener_wait). */
+void control_resume(struct relay *relay);
+
 /* Free those that are closed; at the end of each turn. */
 void control_sweep(struct relay *relay);
 void control_close(struct relay *relay);

@@ -1,11 +1,11 @@
-/* Getting to a target: resolve, connect, and CONNECT through an upstream proxy. Everything happens
- * on the loop; the answer comes by callback, once. */
+/* Getting to a target: resolve, connect, and through a chain of upstream proxies. Everything
+ * happens on the loop; the answer comes by callback, once. */
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 
 #include "net/address.h"
 #include "net/loop.h"
-#include "net/route.h"
+#include "net/upstream.h"
 #include "tapline_wire.h"
 
 #include <stddef.h>
@@ -29,25 +29,37 @@ struct dial_request {
         uint16_t port;
         const struct upstream *via; /* NULL: direct; borrowed while dialling */
         struct dial_manner manner;  /* of direct attempts */
-        bool plain;                 /* to a proxy without CONNECT (absolute-form requests) */
-        const char *authorization;  /* the client's own Proxy-Authorization, or NULL */
+        bool plain;                 /* stop at the last proxy if it speaks HTTP: absolute-form */
+        const char *authorization;  /* the client's own Proxy-Authorization, or NULL; given to the
+                                       last proxy if that is an HTTP one without credentials */
+        unsigned connect_ms;        /* for one connect(2) or race of them; 0: the default */
+        bool (*is_own)(void *ctx, const struct wire_addr *to); /* leads to ourselves; NULL: none */
+        void *own_ctx;
 };
+
+struct race_try;
 
 struct dial_result {
         int fd;                /* connected, non-blocking; -1 on failure; the callee takes it */
         enum dial_stage stage; /* where it failed, or DIAL_DONE */
         int error;             /* errno as the program is to see it */
-        char text[256];        /* one sentence about a failure */
+        char text[320];        /* one sentence about a failure */
         char address[64];      /* literal of the peer connected to (or last tried), "" if none */
         int64_t duration_us;
+        const struct hop *hop; /* the proxy that failed or refused, or the last one; NULL: direct */
+        bool down;             /* a proxy failed, not the target: another one may do better */
+        bool own;              /* refused because it leads to ourselves */
+        const struct race_try *tries; /* the addresses tried (race.h); borrowed */
+        size_t try_count;
         /* What the proxy said; status 0: nothing. Borrowed, valid during the callback. */
-        unsigned proxy_status;
+        unsigned proxy_status;  /* of HTTP */
         const char *proxy_head; /* its last head, unparsed */
         size_t proxy_head_len;
-        const char
-                *after; /* bytes behind the head: the tunnel's on success, the body's on failure */
+        const char *after; /* the tunnel's first bytes on success; a refusal's body, decoded and at
+                              most 64 KiB, on failure */
         size_t after_len;
         bool credentials; /* we sent some */
+        bool auth_wanted; /* a SOCKS proxy wants a login, or did not take ours */
 };
 
 struct dial;

@@ -1,5 +1,6 @@
 /* Explicit clients; see explicit.h. */
 #include "net/explicit.h"
+#include "net/door.h"
 #include "net/forward.h"
 #include "net/forward_head.h"
 #include "net/front.h"
@@ -11,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-
-enum { HEAD_MS = 30000 }; /* a request's head, once it has begun */
 
 /* Choose the way and start dialling. */
 void explicit_go(struct flow *flow, const struct authority *to, bool plain, const struct head *head)
@@ -99,7 +98,8 @@ static void parse_head(struct flow *flow)
         case HEAD_MORE:
                 return;
         case HEAD_OK:
-                dispatch(flow, &head);
+                if (door_login_http(flow, &head))
+                        dispatch(flow, &head);
                 return;
         case HEAD_BAD:
                 refuse_other(flow);
@@ -142,7 +142,7 @@ static bool resume(struct flow *flow)
                 forward_idle(flow);
         if (flow->state == FLOW_HEAD && flow->unread) {
                 flow->unread = false;
-                flow_limit(flow, HEAD_MS);
+                flow_limit(flow, (uint64_t)flow->options->limits.head_ms);
                 parse_head(flow);
         }
         return flow->state == FLOW_HEAD;
@@ -163,6 +163,10 @@ void explicit_drive(struct flow *flow)
 {
         if (flow->kept && !resume(flow))
                 return;
+        if (flow->unread) {
+                flow->unread = false;
+                parse_head(flow);
+        }
         while (flow->state == FLOW_HEAD) {
                 ssize_t n;
 
@@ -178,8 +182,9 @@ void explicit_drive(struct flow *flow)
                         client_ended(flow, n < 0 ? errno : 0);
                         return;
                 }
+                side_was_read(&flow->client, n, flow->head_cap - flow->head_len);
                 if (flow->kept && flow->head_len == 0)
-                        flow_limit(flow, HEAD_MS);
+                        flow_limit(flow, (uint64_t)flow->options->limits.head_ms);
                 flow->head_len += (size_t)n;
                 parse_head(flow);
         }

@@ -11,9 +11,12 @@
 #include "net/process.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
+#include "net/worker.h"
+#include "net/way_out.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -56,6 +59,10 @@ static void side_ready(struct watch *w, uint32_t events)
                 side->fin_seen = true;
         if (side->flow->intercept != NULL)
                 intercept_ready(side->flow->intercept, side_is_client(side), events);
+        if ((events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+                side->readable = side->ending = true;
+        else if ((events & EPOLLIN) != 0)
+                side->readable = true;
         tunnel_drive(side->flow, events);
 }
 
@@ -74,6 +81,8 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
                 return NULL;
         flow->relay = relay;
         flow->id = ++relay->next_flow;
+        flow->options = relay_options_share(relay);
+        relay->flow_count++;
         flow->kind = kind;
         flow->state = state;
         flow->started_us = loop_now_us(relay->loop);
@@ -134,9 +143,20 @@ void flow_expect_join(struct flow *flow, bool expects)
         flow->relay->unjoined += expects ? 1 : -1u;
 }
 
-static void timer_freed(uv_handle_t *handle)
+static void dialled(void *ctx, struct dial_result *result);
+
+/* The client is told what dial.c would have said if it had been that quick to give up. */
+static void dial_timed_out(struct flow *flow)
 {
-        free(handle);
+        struct dial_result result = {.fd = -1, .stage = DIAL_CONNECT, .error = ETIMEDOUT};
+
+        if (flow->dial == NULL)
+                return;
+        dial_cancel(flow->dial);
+        result.duration_us = loop_now_us(flow->relay->loop) - flow->started_us;
+        snprintf(result.text, sizeof result.text, "no connection to %s port %u within %g s",
+                 flow->name, flow->port, flow->options->limits.connect_ms / 1000.0);
+        dialled(flow, &result);
 }
 
 static void limit_reached(uv_timer_t *timer)
@@ -149,6 +169,8 @@ static void limit_reached(uv_timer_t *timer)
                 tunnel_timeout(flow);
         else if (flow->state == FLOW_FORWARD)
                 forward_timeout(flow);
+        else if (flow->state == FLOW_DIALLING && flow->kind != FLOW_REDIRECTED)
+                dial_timed_out(flow);
         else if (flow->held && flow->client.fd < 0)
                 held_check(flow);
         else
@@ -159,68 +181,24 @@ static void limit_reached(uv_timer_t *timer)
 void flow_limit(struct flow *flow, uint64_t ms)
 {
         if (flow->timer == NULL && ms != 0) {
-                flow->timer = calloc(1, sizeof *flow->timer);
+                flow->timer = loop_timer_take(flow->relay->loop);
                 if (flow->timer == NULL)
                         return;
-                uv_timer_init(loop_uv(flow->relay->loop), flow->timer);
                 flow->timer->data = flow;
         }
         if (ms != 0) {
                 uv_timer_start(flow->timer, limit_reached, ms, 0);
-        } else if (flow->timer != NULL) {
-                uv_close((uv_handle_t *)flow->timer, timer_freed);
-                flow->timer = NULL;
+                return;
         }
+        loop_timer_give(flow->relay->loop, flow->timer);
+        flow->timer = NULL;
 }
 
-/* The caller goes on with the flow: it is ended later in this turn. */
-static void flow_break(struct flow *flow, int error, const char *why)
+void flow_break(struct flow *flow, int error, const char *why)
 {
         flow->broken = error;
         flow->broken_by = why;
-        loop_defer(flow->relay->loop, &flow->again);
-}
-
-int side_queue(struct side *side, const char *data, size_t len)
-{
-        char *more;
-
-        if (len == 0)
-                return 0;
-        more = realloc(side->out, side->out_len + len);
-        if (more == NULL) {
-                flow_break(side->flow, ENOMEM, "out of memory");
-                return -ENOMEM;
-        }
-        memcpy(more + side->out_len, data, len);
-        side->out = more;
-        side->out_len += len;
-        return 0;
-}
-
-int side_flush(struct side *side)
-{
-        while (side->out_sent < side->out_len) {
-                ssize_t n = send(side->fd, side->out + side->out_sent,
-                                 side->out_len - side->out_sent, MSG_NOSIGNAL);
-
-                if (n < 0)
-                        return errno == EINTR ? -EAGAIN : -errno;
-                side->out_sent += (size_t)n;
-        }
-        free(side->out);
-        side->out = NULL;
-        side->out_len = side->out_sent = 0;
-        return 0;
-}
-
-static void attach(struct side *side, int fd)
-{
-        int one = 1;
-
-        side->fd = fd;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+        loop_defer(worker_loop(flow), &flow->again);
 }
 
 static void side_watch(struct side *side)
@@ -238,7 +216,7 @@ static void side_watch(struct side *side)
 
 void flow_attach_client(struct flow *flow, int fd)
 {
-        attach(&flow->client, fd);
+        flow->client.fd = fd;
         side_watch(&flow->client);
 }
 
@@ -312,14 +290,23 @@ static void redirected_failed(struct flow *flow, const struct dial_result *resul
                            JOIN_MS); /* the descriptor is still on its way: it gets the reset */
 }
 
+static void begin_dial(struct flow *flow, const char *authorization);
+
 static void dialled(void *ctx, struct dial_result *result)
 {
         struct flow *flow = ctx;
 
         flow->dial = NULL;
         flow_event_upstream(flow, result);
+        metrics_dialled(flow, result);
+        if (way_next(flow, result)) {
+                begin_dial(flow, NULL);
+                return;
+        }
         if (result->stage == DIAL_DONE) {
-                attach(&flow->server, result->fd);
+                flow->server.fd = result->fd;
+                flow->probed = false;
+                side_reset_if_killed(result->fd); /* the probes can wait: see limits.c */
                 if (flow->kind != FLOW_REDIRECTED && !flow->passing)
                         front_established(flow);
                 side_queue(&flow->client, result->after, result->after_len);
@@ -337,22 +324,24 @@ static void dialled(void *ctx, struct dial_result *result)
                 redirected_failed(flow, result);
 }
 
-void flow_dial(struct flow *flow, bool plain, const char *authorization)
+static void begin_dial(struct flow *flow, const char *authorization)
 {
-        struct dial_request request = {
-                .name = flow->name,
-                .address = flow->address.family != 0 && !flow->made_up ? &flow->address : NULL,
-                .port = flow->port,
-                .via = flow->via,
-                .manner = flow->manner,
-                .plain = plain,
-                .authorization = authorization};
+        struct dial_request request;
 
+        way_request(flow, authorization, &request);
         flow->state = FLOW_DIALLING;
         if (request.name != NULL || request.address != NULL) /* else there was no memory for it */
                 flow->dial = dial_start(flow->relay->loop, &request, dialled, flow);
         if (flow->dial == NULL)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+}
+
+void flow_dial(struct flow *flow, bool plain, const char *authorization)
+{
+        flow->plain = plain;
+        if (flow->kind != FLOW_REDIRECTED && !flow->passing) /* for all choices together */
+                flow_limit(flow, (uint64_t)flow->options->limits.connect_ms);
+        begin_dial(flow, authorization);
 }
 
 void flow_answer(struct flow *flow, const char *text, size_t len, const struct flow_end *end)
@@ -400,6 +389,7 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         if (flow == NULL)
                 return NULL;
         flow->public_listener = old->public_listener;
+        flow->wants_login = old->wants_login;
         flow->pid = old->pid;
         flow->tid = old->tid;
         flow->exe = old->exe != NULL ? strdup(old->exe) : NULL;
@@ -419,21 +409,10 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         return flow;
 }
 
-void side_abort(struct side *side)
-{
-        struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-        if (side->fd >= 0)
-                setsockopt(side->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-}
-
 static void side_close(struct side *side)
 {
         move_drop_pipe(side);
-        loop_remove(side->flow->relay->loop, &side->watch);
-        if (side->fd >= 0)
-                close(side->fd);
-        side->fd = -1;
+        side_close_fd(side);
         free(side->out);
         side->out = NULL;
         side->out_len = side->out_sent = 0;
@@ -450,11 +429,17 @@ void flow_close(struct flow *flow, const struct flow_end *end)
 {
         if (flow->state == FLOW_CLOSED)
                 return;
+        if (flow->worker != NULL) {
+                worker_return(flow, end);
+                return;
+        }
+        worker_withdraw(flow);
         if (flow->recorder != NULL)
                 recorder_finish(flow->recorder, finish_reason(end));
         if ((flow->kind != FLOW_HTTP && flow->kind != FLOW_SOCKS) || flow->name != NULL ||
             flow->address.family != 0)
                 flow_event_close(flow, end);
+        metrics_closed(flow, end);
         if (flow->cookie != 0)
                 past_add(flow);
         flow->state = FLOW_CLOSED;
@@ -487,6 +472,8 @@ void flow_sweep(struct relay *relay)
                 if (flow->state != FLOW_CLOSED || flow->again.queued)
                         continue;
                 DL_DELETE(relay->flows, flow);
+                relay->flow_count--;
+                relay_options_drop(flow->options);
                 recorder_free(flow->recorder);
                 forward_free(flow->forward);
                 free(flow->head);

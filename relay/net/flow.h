@@ -35,6 +35,10 @@ struct side {
         bool eof;          /* it will send no more */
         bool shut;         /* we have told it that we send no more */
         bool fin_seen;     /* its FIN has come, read or not: a reset after it cuts nothing off */
+        bool readable;     /* there may be something to read; see side_was_read */
+        bool ending;       /* an end, an error or urgent data: only reading tells what is there */
+        bool bulk;         /* much comes at a time */
+        bool reset;        /* close it with a reset */
         int error;         /* it was reset: what reading to the end comes to */
         bool unwanted;     /* the other side has ended and takes no more: read and drop */
         uint64_t received; /* bytes read from it */
@@ -50,8 +54,17 @@ struct port_key {
         uint8_t bytes[16];
 };
 
+/* How a flow ended, for the record. Strings are static. */
+struct flow_end {
+        const char *first; /* "client", "server" or "relay" */
+        const char *how;   /* "eof", "reset", "error", "refused" */
+        const char *reason;
+        int error; /* errno or 0 */
+};
+
 struct flow {
-        struct relay *relay; /* borrowed */
+        struct relay *relay;           /* borrowed */
+        struct relay_options *options; /* as they were when it began */
         struct flow *prev, *next;
         UT_hash_handle hh; /* in relay->by_port, if keyed */
         uint64_t id;
@@ -61,6 +74,7 @@ struct flow {
         struct port_key key;
         bool keyed;
         bool public_listener;     /* it came to an address of --listen */
+        bool wants_login;         /* and has to say who it is */
         pid_t pid, tid;           /* 0: not known */
         char *exe;                /* owned or NULL */
         char *name;               /* owned or NULL: host name the client asked for */
@@ -75,7 +89,10 @@ struct flow {
         struct dial_manner manner;      /* as the program's socket has it */
         bool expects_join;              /* counted in relay->unjoined */
         struct dial *dial;              /* owned while dialling */
-        const struct upstream *via;     /* borrowed; NULL: direct */
+        const struct upstream *choices; /* borrowed: the ways out; NULL: direct only */
+        const struct upstream *via;     /* borrowed: the one taken; NULL: direct */
+        uint32_t tried;                 /* set of bits: choices that failed */
+        bool plain;                     /* its request goes to a proxy in absolute form */
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
@@ -92,17 +109,16 @@ struct flow {
         bool unread;             /* head holds bytes that nobody has looked at */
         bool may_keep;           /* a refused CONNECT's client may ask again */
         struct deferred again;   /* more to do without waiting for an event */
-        uv_timer_t *timer;       /* owned; closes itself */
-        int64_t started_us;
-        const char *first; /* static: the side that ended first, once one has */
-};
-
-/* How a flow ended, for the record. Strings are static. */
-struct flow_end {
-        const char *first; /* "client", "server" or "relay" */
-        const char *how;   /* "eof", "reset", "error", "refused" */
-        const char *reason;
-        int error; /* errno or 0 */
+        uv_timer_t *timer;       /* owned; from the loop's spares */
+        int64_t started_us, quiet_since_us; /* see limits.c */
+        uint64_t progress;
+        unsigned undelivered;
+        bool probed;
+        struct worker *worker; /* whose thread has the sides; NULL: the main one */
+        struct flow *worker_prev, *worker_next;
+        bool offered, has_ended;
+        struct flow_end ended; /* what the worker says */
+        const char *first;     /* static: the side that ended first, once one has */
 };
 
 /* A new flow in state, on the relay's list. Returns NULL when out of memory. */
@@ -111,10 +127,15 @@ struct flow *flow_new(struct relay *relay, enum flow_kind kind, enum flow_state 
 /* Who opened it; the executable is looked up. */
 void flow_set_process(struct flow *flow, pid_t pid, pid_t tid);
 
-/* Start getting to the target; goes on in flow_dialled. */
+/* Set the ways out and take the first one that is healthy. */
+void flow_choose(struct flow *flow, const struct upstream *choices);
+
+/* Start getting to the target by flow->via. Where that fails and is not the target's fault, the
+ * next of the choices is taken. */
 void flow_dial(struct flow *flow, bool plain, const char *authorization);
 
-/* The client's side is there: attach fd (now owned by the flow). */
+/* The client's side is there: attach fd (now owned by the flow), which has the options of an
+ * accepted socket (side_set_options for one that was not accepted). */
 void flow_attach_client(struct flow *flow, int fd);
 
 /* Announcement and connection have found each other: go on as far as the dial has come. */
@@ -159,6 +180,28 @@ struct event_who flow_who(const struct flow *flow);
 
 /* Time limit in milliseconds for the present state; 0 takes it away. */
 void flow_limit(struct flow *flow, uint64_t ms);
+
+/* n bytes were received. The sum may be read by another thread. */
+void side_count(struct side *side, size_t n);
+uint64_t side_received(const struct side *side);
+
+/* Fewer bytes came than were asked for, or none: there is no more until the next event (epoll(7),
+ * question 9), unless the side is ending. */
+void side_was_read(struct side *side, ssize_t n, size_t asked);
+
+/* Close its descriptor, in order or (side_abort) with a reset. */
+void side_close_fd(struct side *side);
+
+/* What accepted sockets get from their listener: no delay, probes, and a reset as their end, which
+ * side_close_fd takes back: the kernel closes the descriptors of a relay that was killed, and its
+ * FIN would make what was cut off look complete. */
+void side_set_options(const struct relay *relay, int fd);
+void side_reset_if_killed(int fd);
+void side_set_probes(const struct relay *relay, int fd);
+
+/* End it later in this turn, with this errno and reason (static): for where the caller goes on with
+ * the flow. */
+void flow_break(struct flow *flow, int error, const char *why);
 
 /* Give a side bytes to be written before anything else (copied, appended). Returns 0, or -ENOMEM:
  * then the flow is ended later in this turn, whatever the caller does. */

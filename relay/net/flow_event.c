@@ -1,7 +1,9 @@
 /* The events of a flow; see flow_event.h. */
 #include "net/flow_event.h"
 #include "net/head.h"
+#include "net/race.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The schemes of a 407's challenges: their parameters are nobody's business. */
@@ -48,6 +50,29 @@ static void write_proxy(struct event *e, const struct dial_result *result)
                            result->after_len < 2048 ? result->after_len : 2048);
 }
 
+/* Of several addresses, where not everything went well: what became of each. */
+static void write_tries(struct event *e, const struct dial_result *result)
+{
+        bool failed = false;
+        char text[96];
+
+        for (size_t i = 0; i < result->try_count; i++)
+                failed = failed || result->tries[i].error != 0;
+        if (!failed || result->try_count < 2)
+                return;
+        event_open_array(e, "attempts");
+        for (size_t i = 0; i < result->try_count; i++) {
+                const struct race_try *t = &result->tries[i];
+                const char *end = t->error != 0 ? event_errno_name(t->error)
+                                  : strcmp(t->address, result->address) == 0 ? "connected"
+                                                                             : "dropped";
+
+                snprintf(text, sizeof text, "%s %s", t->address, end);
+                event_str(e, NULL, text);
+        }
+        event_close_array(e);
+}
+
 void flow_event_upstream(const struct flow *flow, const struct dial_result *result)
 {
         static const char *const stages[] = {"resolve", "connect", "proxy", NULL};
@@ -57,6 +82,8 @@ void flow_event_upstream(const struct flow *flow, const struct dial_result *resu
 
         event_begin(&e, EVENT_UPSTREAM, &who, flow->id);
         event_str(&e, "via", flow->via != NULL ? flow->via->shown : "direct");
+        if (result->hop != NULL && flow->via->hops->next != NULL && result->stage != DIAL_DONE)
+                event_str(&e, "hop", result->hop->shown);
         address_literal(&flow->address, literal);
         event_str(&e, "host", flow->name != NULL ? flow->name : literal);
         event_int(&e, "port", flow->port);
@@ -68,8 +95,13 @@ void flow_event_upstream(const struct flow *flow, const struct dial_result *resu
                 event_str(&e, "errno", event_errno_name(result->error));
                 event_str(&e, "error", result->text);
         }
+        write_tries(&e, result);
         if (result->proxy_status != 0)
                 write_proxy(&e, result);
+        else if (result->hop != NULL && !hop_is_http(result->hop))
+                event_bool(&e, "credentials", result->credentials);
+        if (result->auth_wanted)
+                event_bool(&e, "proxy_login", true);
         event_ms(&e, "duration_ms", result->duration_us);
         record_write(flow->relay->record, &e);
 }

@@ -48,7 +48,7 @@ static void replay(struct flow *flow, int error)
 
 static void no_answer(struct flow *flow, int error)
 {
-        const char *who = flow->via != NULL ? flow->via->shown : flow->name;
+        const char *who = !upstream_is_direct(flow->via) ? flow->via->shown : flow->name;
         struct forward *f = flow->forward;
 
         if (may_replay(f))

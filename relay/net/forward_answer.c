@@ -12,7 +12,7 @@
 
 static const char *upstream_name(const struct flow *flow)
 {
-        return flow->via != NULL ? flow->via->shown : flow->name;
+        return !upstream_is_direct(flow->via) ? flow->via->shown : flow->name;
 }
 
 static bool store(struct forward *f, const char *data, size_t len)

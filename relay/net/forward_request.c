@@ -54,15 +54,16 @@ static bool is_alive(const struct side *side)
 }
 
 /* The connection that served the last request leads where this one wants to go. */
-static bool can_reuse(const struct flow *flow, const struct upstream *via,
+static bool can_reuse(const struct flow *flow, const struct upstream *choices,
                       const struct authority *to)
 {
-        if (flow->via != via || !is_alive(&flow->server))
+        if (flow->choices != choices || !is_alive(&flow->server))
                 return false;
-        return via != NULL || (flow->port == to->port && strcmp(flow->name, to->host) == 0);
+        return upstream_http(flow->via) != NULL ||
+               (flow->port == to->port && strcmp(flow->name, to->host) == 0);
 }
 
-static char *proxy_authorization(const struct upstream *via, const struct head *head)
+static char *proxy_authorization(const struct hop *via, const struct head *head)
 {
         const struct head_field *own = head_find(head, "Proxy-Authorization");
 
@@ -73,9 +74,9 @@ static char *proxy_authorization(const struct upstream *via, const struct head *
         return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
 }
 
-static int queue_request(struct flow *flow, struct forward_request *r, const struct upstream *via)
+static int queue_request(struct flow *flow, struct forward_request *r)
 {
-        char *text = NULL, *auth = proxy_authorization(via, r->head);
+        char *text = NULL, *auth = proxy_authorization(upstream_http(flow->via), r->head);
         size_t len = 0;
         FILE *out = open_memstream(&text, &len);
         int result = -ENOMEM;
@@ -131,20 +132,22 @@ void forward_request(struct flow *flow, const struct head *head)
 {
         struct forward_target target;
         struct body body;
-        const struct upstream *via;
+        const struct upstream *choices;
         struct forward_request r = {.head = head, .target = &target, .via = flow->relay->via};
         bool reuse;
 
         if (!check(flow, head, &target, &body))
                 return;
-        via = front_way(flow->relay, target.to.host, target.to.port, true);
-        reuse = flow->server.fd >= 0 && can_reuse(flow, via, &target.to);
+        choices = front_way(flow, target.to.host, target.to.port, true);
+        reuse = flow->server.fd >= 0 && can_reuse(flow, choices, &target.to);
         if (flow->server.fd >= 0 && !reuse) {
                 forward_next_flow(flow, &(struct flow_end){"client", "eof", "closed", 0});
                 return;
         }
-        r.to_proxy = via != NULL;
-        if (!begin(flow, head, &body) || queue_request(flow, &r, via) < 0) {
+        if (!reuse)
+                flow_choose(flow, choices);
+        r.to_proxy = upstream_http(flow->via) != NULL;
+        if (!begin(flow, head, &body) || queue_request(flow, &r) < 0) {
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
                 return;
         }

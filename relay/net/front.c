@@ -9,11 +9,15 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TLS_HANDSHAKE = 0x16 };
+enum {
+        TLS_HANDSHAKE = 0x16,
+        HEAD_FIRST = 1024, /* most requests' heads; all of SOCKS */
+};
 
 static void write_connect(struct flow *flow)
 {
@@ -39,20 +43,18 @@ static bool is_own(const struct flow *flow, const char *host, uint16_t port)
                listener_has_port(flow->relay, port);
 }
 
-const struct upstream *front_way(const struct relay *relay, const char *host, uint16_t port,
+const struct upstream *front_way(const struct flow *flow, const char *host, uint16_t port,
                                  bool plain)
 {
-        const struct relay_options *o = relay->options;
-        const struct upstream *via = plain ? o->http_upstream : o->https_upstream;
-
-        return host_list_match(o->no_proxy, host, NULL, port) ? NULL : via;
+        return routing_list(flow->options->routing, plain, host, NULL, port);
 }
 
 bool front_target(struct flow *flow, const char *host, uint16_t port, bool plain)
 {
         flow->name = strdup(host);
         flow->port = port;
-        flow->via = front_way(flow->relay, host, port, plain);
+        if (flow->via == NULL)
+                flow_choose(flow, front_way(flow, host, port, plain));
         write_connect(flow);
         return !is_own(flow, host, port);
 }
@@ -145,6 +147,30 @@ static bool is_announced(struct flow *flow)
         return flow->state != FLOW_HEAD;
 }
 
+/* Nobody else will want these bytes. */
+static void read_first(struct flow *flow)
+{
+        ssize_t n;
+
+        flow->head = malloc(HEAD_FIRST);
+        if (flow->head == NULL) {
+                flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+                return;
+        }
+        n = recv(flow->client.fd, flow->head, HEAD_FIRST, 0);
+        side_was_read(&flow->client, n, HEAD_FIRST);
+        if (n <= 0) {
+                free(flow->head);
+                flow->head = NULL;
+        } else {
+                flow->head_len = (size_t)n;
+                flow->head_cap = HEAD_FIRST;
+                flow->unread = true;
+        }
+        if (n >= 0 || errno != EAGAIN) /* an end is for the one who reads heads to tell */
+                first_byte(flow, n > 0 ? (unsigned char)flow->head[0] : '\n');
+}
+
 void front_drive(struct flow *flow)
 {
         char first = '\n'; /* an end of file is for the one who reads the head to tell */
@@ -156,6 +182,10 @@ void front_drive(struct flow *flow)
         }
         if (flow->head_len > 0 || flow->kept) {
                 explicit_drive(flow);
+                return;
+        }
+        if (flow->public_listener) {
+                read_first(flow);
                 return;
         }
         n = recv(flow->client.fd, &first, 1, MSG_PEEK);

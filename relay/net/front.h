@@ -12,13 +12,13 @@ void front_drive(struct flow *flow);
 /* The request did not come in time. */
 void front_timeout(struct flow *flow);
 
-/* The way to a target: through this proxy, or directly (NULL). plain: for a request that a proxy is
- * given as it is, without CONNECT. */
-const struct upstream *front_way(const struct relay *relay, const char *host, uint16_t port,
+/* The choices of ways to a target; NULL: directly. plain: for a request that a proxy is
+ * given as it is, without CONNECT. Borrowed from the options under which the flow began. */
+const struct upstream *front_way(const struct flow *flow, const char *host, uint16_t port,
                                  bool plain);
 
-/* The client's request names this target: note it, choose the way, and record it. Returns false if
- * the target is this relay itself, which would answer itself for ever. */
+/* The client's request names this target: note it, choose the way if none is yet, and record it.
+ * Returns false if the target is this relay itself, which would answer itself for ever. */
 bool front_target(struct flow *flow, const char *host, uint16_t port, bool plain);
 
 /* The dial of an explicit client's flow has ended well, and the server's side is there: what the

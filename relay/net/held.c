@@ -37,6 +37,7 @@ void held_answer(struct flow *flow)
                 flow_limit(flow, RETRY_MS);
                 return;
         }
+        side_set_options(flow->relay, fd);
         answered = hold_is_answered(fd);
         flow_attach_client(flow, fd);
         if (answered < 0)

@@ -1,10 +1,12 @@
 /* Listening sockets; see listener.h. */
 #include "net/listener.h"
+#include "net/bound.h"
+#include "net/control.h"
+#include "net/door.h"
 #include "net/front.h"
+#include "net/limits.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,84 +14,133 @@
 #include <utlist.h>
 
 enum {
-        BACKLOG = 4096,
-        HEAD_MS = 30000,    /* a request's head */
         ANNOUNCE_MS = 5000, /* an announcement that comes after its connection */
         ACCEPT_BATCH = 64,  /* per turn, so that open connections get theirs */
+        RETRY_MS = 100,     /* after the kernel had no descriptor */
         RETRIES = 16,       /* to find a port that is free on both loopback addresses */
 };
 
 struct listener {
-        struct watch watch; /* its fd is owned */
+        struct watch watch; /* its fd is owned while registered; see fd */
+        int fd;
         struct relay *relay;
         struct listener *next;
-        bool is_public;
+        bool is_public, is_unix, paused;
         uint16_t port;
+        char *path;    /* owned or NULL: unlinked at the end */
+        uint64_t turn; /* in which there last was somebody */
 };
+
+/* Close with a reset: there is nothing to say to this one. */
+static void turn_away(int fd)
+{
+        struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        close(fd);
+}
+
+static void new_client(struct listener *l, int fd, const struct wire_addr *peer)
+{
+        struct flow *flow = flow_new(l->relay, FLOW_HTTP, FLOW_HEAD);
+
+        if (flow == NULL) {
+                turn_away(fd);
+                return;
+        }
+        flow->public_listener = l->is_public;
+        flow->wants_login = l->is_public && !l->is_unix && l->relay->options->logins != NULL;
+        if (!l->is_public)
+                flow_set_key(flow, flow_key(peer));
+        else
+                flow->key = flow_key(peer);
+        flow_attach_client(flow, fd);
+        flow_limit(flow, l->is_public ? (uint64_t)l->relay->options->limits.head_ms : ANNOUNCE_MS);
+        front_drive(flow);
+}
 
 static void accepted(struct listener *l, int fd, const struct sockaddr_storage *from)
 {
-        struct wire_addr peer;
+        struct wire_addr peer = {.family = 0};
         struct flow *flow;
 
-        address_from_socket((const struct sockaddr *)from, &peer);
+        if (!l->is_unix)
+                address_from_socket((const struct sockaddr *)from, &peer);
         flow = l->is_public ? NULL : flow_find(l->relay, flow_key(&peer));
         if (flow != NULL && flow->client.fd < 0 && flow->kind == FLOW_REDIRECTED) {
                 flow_attach_client(flow, fd);
                 flow_joined(flow);
-                return;
+        } else if ((l->is_public && !l->is_unix && !door_admits(l->relay, &peer)) ||
+                   (!l->is_public && !limits_has_room(l->relay))) {
+                turn_away(fd);
+        } else {
+                new_client(l, fd, &peer);
         }
-        flow = flow_new(l->relay, FLOW_HTTP, FLOW_HEAD);
-        if (flow == NULL) {
-                close(fd);
-                return;
+}
+
+static void retry(uv_timer_t *timer)
+{
+        listener_resume(timer->data);
+}
+
+void listener_wait(struct relay *relay, const char *why)
+{
+        if (relay_may_note(relay, &relay->noted_room_us))
+                relay_note(relay, "new clients have to wait: %s", why);
+        relay->metrics.waits += !relay->paused;
+        relay->paused = true;
+        if (relay->retry.data == NULL) {
+                uv_timer_init(loop_uv(relay->loop), &relay->retry);
+                relay->retry.data = relay;
         }
-        flow->public_listener = l->is_public;
-        if (!l->is_public)
-                flow_set_key(flow, flow_key(&peer));
-        else
-                flow->key = flow_key(&peer);
-        flow_attach_client(flow, fd);
-        flow_limit(flow, l->is_public ? HEAD_MS : ANNOUNCE_MS);
-        front_drive(flow);
+        uv_timer_start(&relay->retry, retry, RETRY_MS, 0);
+}
+
+/* New clients wait in the kernel's queue until there is room: a flow's end, or RETRY_MS. Level
+ * triggered as it is, the socket must leave the loop for that long. */
+static void pause_accepting(struct listener *l, const char *why)
+{
+        struct relay *relay = l->relay;
+
+        loop_remove(relay->loop, &l->watch);
+        l->paused = true;
+        listener_wait(relay, why);
+}
+
+bool listener_is_lack(int error)
+{
+        return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 static void ready(struct watch *w, uint32_t events)
 {
         struct listener *l = (struct listener *)((char *)w - offsetof(struct listener, watch));
 
+        /* Who comes alone needs no second look: level triggered, that comes by itself. */
+        int batch = l->relay->turns - l->turn <= 1 ? ACCEPT_BATCH : 1;
+
         (void)events;
-        for (int i = 0; i < ACCEPT_BATCH; i++) {
+        l->turn = l->relay->turns;
+        for (int i = 0; i < batch; i++) {
                 struct sockaddr_storage from;
                 socklen_t len = sizeof from;
-                int fd = accept4(w->fd, (struct sockaddr *)&from, &len,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+                int fd;
 
-                if (fd < 0)
-                        return; /* EMFILE too: the connection waits in the backlog for a free
-                                   descriptor */
-                accepted(l, fd, &from);
+                if (l->is_public && !limits_has_room(l->relay)) {
+                        pause_accepting(l, "as many connections are open as may be");
+                        return;
+                }
+                fd = accept4(w->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                if (fd < 0 && listener_is_lack(errno))
+                        pause_accepting(l, strerror(errno));
+                if (fd < 0 && errno != ECONNABORTED && errno != EINTR && errno != EPROTO)
+                        return;
+                if (fd >= 0)
+                        accepted(l, fd, &from);
         }
 }
 
-static int bind_listen(const struct sockaddr *address, socklen_t len)
-{
-        int one = 1, error;
-        int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-        if (fd < 0)
-                return -errno;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-        if (address->sa_family == AF_INET6)
-                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-        if (bind(fd, address, len) == 0 && listen(fd, BACKLOG) == 0)
-                return fd;
-        error = errno;
-        close(fd);
-        return -error;
-}
-
-static int add(struct relay *relay, int fd, bool is_public, uint16_t port)
+static int add(struct relay *relay, int fd, const struct bound *bound, bool is_public)
 {
         struct listener *l = calloc(1, sizeof *l);
 
@@ -98,125 +149,177 @@ static int add(struct relay *relay, int fd, bool is_public, uint16_t port)
                 return -ENOMEM;
         }
         l->watch = (struct watch){.ready = ready, .fd = fd};
+        l->fd = fd;
         l->relay = relay;
         l->is_public = is_public;
-        l->port = port;
+        l->is_unix = bound->is_unix;
+        l->port = bound->port;
+        l->path = bound->path != NULL ? strdup(bound->path) : NULL;
+        if (!l->is_unix)
+                side_set_options(relay, fd); /* accepted sockets take them over: tcp(7) */
         LL_PREPEND(relay->listeners, l);
         return loop_add_level(relay->loop, &l->watch);
-}
-
-static int open_v4(uint16_t *port)
-{
-        struct sockaddr_in v4 = {.sin_family = AF_INET};
-        socklen_t len = sizeof v4;
-        int fd;
-
-        v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        fd = bind_listen((struct sockaddr *)&v4, sizeof v4);
-        if (fd >= 0 && getsockname(fd, (struct sockaddr *)&v4, &len) == 0)
-                *port = ntohs(v4.sin_port);
-        return fd;
-}
-
-static int open_v6(uint16_t port)
-{
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-
-        v6.sin6_addr = in6addr_loopback;
-        return bind_listen((struct sockaddr *)&v6, sizeof v6);
 }
 
 int listener_open_private(struct relay *relay)
 {
         for (int i = 0; i < RETRIES; i++) {
-                int v4 = open_v4(&relay->private_port), v6;
+                struct bound v4 = {.port = 0}, v6;
+                int one = bound_loopback(AF_INET, &v4), other;
 
-                if (v4 < 0)
-                        return v4;
-                v6 = open_v6(relay->private_port);
-                if (v6 == -EADDRINUSE) {
-                        close(v4);
+                if (one < 0)
+                        return one;
+                v6 = (struct bound){.port = v4.port};
+                other = bound_loopback(AF_INET6, &v6);
+                if (other == -EADDRINUSE) {
+                        close(one);
                         continue;
                 }
-                if (v6 >= 0 && add(relay, v6, false, relay->private_port) < 0)
+                relay->private_port = v4.port;
+                /* a machine without IPv6 makes no V6ONLY sockets */
+                if (other >= 0 && add(relay, other, &v6, false) < 0)
                         return -ENOMEM;
-                return add(
-                        relay, v4, false,
-                        relay->private_port); /* a machine without IPv6 makes no V6ONLY sockets */
+                return add(relay, one, &v4, false);
         }
         return -EADDRINUSE;
 }
 
-static int resolve(const char *text, struct addrinfo **list, uint16_t *port)
+/* Loopback and UNIX sockets are this machine's own affair; more is for those who said who may come.
+ */
+static int check_reach(const struct relay *relay, const char *address, const struct bound *bound)
 {
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                 .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-        const char *colon = strrchr(text, ':');
-        char host[64], *end;
-        size_t len = colon != NULL ? (size_t)(colon - text) : 0;
-        unsigned long value = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
+        const struct relay_options *o = relay->options;
 
-        if (len == 0 || len >= sizeof host || colon[1] < '0' || colon[1] > '9' || *end != '\0' ||
-            value > 65535)
+        if (bound->is_unix || bound->is_loopback)
+                return 0;
+        if (o->logins == NULL && o->allow == NULL) {
+                fprintf(stderr,
+                        "tapline: --listen %s: whoever reaches this address could use the relay; "
+                        "say who may with --auth-file FILE (users and passwords) or --allow LIST "
+                        "(client addresses), or listen on 127.0.0.1, [::1] or unix:PATH\n",
+                        address);
                 return -EINVAL;
-        *port = (uint16_t)value;
-        memcpy(host, text, len);
-        host[len] = '\0';
-        if (host[0] == '[' && host[len - 1] == ']') {
-                host[len - 1] = '\0';
-                memmove(host, host + 1, len - 1);
         }
-        return getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, colon + 1, &hints,
-                           list) == 0
-                       ? 0
-                       : -EINVAL;
+        fprintf(stderr,
+                "tapline: warning: --listen %s serves other machines (%s%s%s), and lets them reach "
+                "what this machine reaches; what passes between them and the relay is not "
+                "encrypted\n",
+                address, o->logins != NULL ? "with a login of --auth-file" : "",
+                o->logins != NULL && o->allow != NULL ? ", " : "",
+                o->allow != NULL ? "from the addresses of --allow" : "");
+        return 0;
 }
 
-static bool is_loopback(const struct sockaddr *address)
+static int add_public(struct relay *relay, int fd, const char *address, const struct bound *bound)
 {
-        const struct sockaddr_in *v4 = (const void *)address;
-        const struct sockaddr_in6 *v6 = (const void *)address;
+        int result = check_reach(relay, address, bound);
 
-        if (address->sa_family == AF_INET)
-                return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-        return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+        if (result == 0)
+                return add(relay, fd, bound, true);
+        close(fd);
+        return result;
 }
 
 int listener_open(struct relay *relay, const char *address)
 {
-        struct addrinfo *list = NULL;
-        uint16_t port;
-        int fd, result = resolve(address, &list, &port);
+        struct bound bound;
+        int fd = bound_open(address, &bound);
 
-        if (result < 0) {
+        if (fd == -EINVAL)
                 fprintf(stderr,
-                        "tapline: --listen %s: it must be ADDRESS:PORT, as in 127.0.0.1:8083\n",
+                        "tapline: --listen %s: it must be ADDRESS:PORT, as in 127.0.0.1:8083, or "
+                        "unix:PATH\n",
                         address);
-                return result;
-        }
-        if (!is_loopback(list->ai_addr)) {
-                fprintf(stderr,
-                        "tapline: --listen %s: only loopback addresses are served (127.0.0.1 or "
-                        "[::1]), "
-                        "since anyone who reaches the relay may use it\n",
-                        address);
-                freeaddrinfo(list);
-                return -EINVAL;
-        }
-        fd = bind_listen(list->ai_addr, list->ai_addrlen);
-        freeaddrinfo(list);
-        if (fd < 0) {
+        else if (fd < 0)
                 fprintf(stderr, "tapline: --listen %s: %s\n", address, strerror(-fd));
-                return fd;
-        }
-        return add(relay, fd, true, port);
+        return fd < 0 ? fd : add_public(relay, fd, address, &bound);
+}
+
+int listener_adopt(struct relay *relay, int fd, const char *name)
+{
+        struct bound bound;
+        int result = bound_adopt(fd, &bound);
+
+        if (result == 0)
+                return add_public(relay, fd, name, &bound);
+        fprintf(stderr, "tapline: the socket %s that was passed is not a listening stream socket\n",
+                name);
+        close(fd);
+        return result;
 }
 
 bool listener_has_port(const struct relay *relay, uint16_t port)
 {
         for (const struct listener *l = relay->listeners; l != NULL; l = l->next)
-                if (l->port == port)
+                if (!l->is_unix && l->port == port)
                         return true;
+        return false;
+}
+
+void listener_resume(struct relay *relay)
+{
+        struct listener *l;
+
+        if (!relay->paused)
+                return;
+        if (!limits_has_room(relay)) {
+                uv_timer_start(&relay->retry, retry, RETRY_MS, 0);
+                return;
+        }
+        relay->paused = false;
+        uv_timer_stop(&relay->retry);
+        control_resume(relay);
+        LL_FOREACH (relay->listeners, l) {
+                if (!l->paused)
+                        continue;
+                l->paused = false;
+                l->watch.fd = l->fd;
+                if (loop_add_level(relay->loop, &l->watch) < 0)
+                        pause_accepting(l, strerror(ENOMEM));
+        }
+}
+
+/* An address of this machine is one that can be bound. */
+static bool is_local(const struct wire_addr *to)
+{
+        struct wire_addr any_port = *to;
+        struct sockaddr_storage ss;
+        socklen_t len;
+        int fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        bool local;
+
+        any_port.port = 0;
+        len = address_to_socket(&any_port, &ss);
+        local = fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0;
+        if (fd >= 0)
+                close(fd);
+        return local;
+}
+
+static bool is_any(const struct wire_addr *a)
+{
+        static const uint8_t any[sizeof a->bytes];
+
+        return memcmp(a->bytes, any, sizeof any) == 0;
+}
+
+bool listener_is_own(const struct relay *relay, const struct wire_addr *to)
+{
+        for (const struct listener *l = relay->listeners; l != NULL; l = l->next) {
+                struct sockaddr_storage ss;
+                socklen_t len = sizeof ss;
+                struct wire_addr at;
+
+                if (l->port != to->port || getsockname(l->fd, (struct sockaddr *)&ss, &len) < 0)
+                        continue;
+                address_from_socket((const struct sockaddr *)&ss, &at);
+                if (at.family != to->family)
+                        continue;
+                /* connect(2) to the unspecified address goes to this machine. */
+                if (memcmp(at.bytes, to->bytes, sizeof at.bytes) == 0 || is_any(to) ||
+                    (is_any(&at) && is_local(to)))
+                        return true;
+        }
         return false;
 }
 
@@ -225,12 +328,13 @@ void listener_close_all(struct relay *relay)
         struct listener *l, *next;
 
         LL_FOREACH_SAFE (relay->listeners, l, next) {
-                int fd = l->watch.fd;
-
                 loop_remove(relay->loop, &l->watch);
-                if (fd >= 0)
-                        close(fd);
+                close(l->fd);
+                if (l->path != NULL)
+                        unlink(l->path);
+                free(l->path);
                 free(l);
         }
         relay->listeners = NULL;
+        relay->paused = false;
 }

@@ -2,12 +2,16 @@
 #include "net/loop.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 128 };
+enum {
+        BATCH = 128,
+        SPARES_MAX = 1024, /* timers kept for the next burst */
+};
 
 struct loop {
         int epoll; /* owned */
@@ -17,6 +21,14 @@ struct loop {
         struct deferred *first, **last;
         void (*turn)(void *ctx);
         void *turn_ctx;
+        struct spare *spares; /* owned */
+        size_t spare_count;
+};
+
+/* A timer that may lie in wait for its next user. */
+struct spare {
+        uv_timer_t timer;
+        struct spare *next;
 };
 
 static void read_clock(struct loop *loop)
@@ -64,10 +76,52 @@ static void close_handle(uv_handle_t *handle, void *ctx)
                 uv_close(handle, NULL);
 }
 
+static void spare_closed(uv_handle_t *handle)
+{
+        free((struct spare *)((char *)handle - offsetof(struct spare, timer)));
+}
+
+uv_timer_t *loop_timer_take(struct loop *loop)
+{
+        struct spare *s = loop->spares;
+
+        if (s != NULL) {
+                loop->spares = s->next;
+                loop->spare_count--;
+                return &s->timer;
+        }
+        s = calloc(1, sizeof *s);
+        if (s == NULL)
+                return NULL;
+        uv_timer_init(&loop->uv, &s->timer);
+        return &s->timer;
+}
+
+void loop_timer_give(struct loop *loop, uv_timer_t *timer)
+{
+        struct spare *s = (struct spare *)((char *)timer - offsetof(struct spare, timer));
+
+        if (timer == NULL)
+                return;
+        uv_timer_stop(timer);
+        if (loop->spare_count >= SPARES_MAX) {
+                uv_close((uv_handle_t *)timer, spare_closed);
+                return;
+        }
+        s->next = loop->spares;
+        loop->spares = s;
+        loop->spare_count++;
+}
+
 void loop_free(struct loop *loop)
 {
         if (loop == NULL)
                 return;
+        while (loop->spares != NULL) {
+                uv_timer_t *timer = loop_timer_take(loop);
+
+                uv_close((uv_handle_t *)timer, spare_closed);
+        }
         uv_walk(&loop->uv, close_handle, NULL);
         uv_run(&loop->uv, UV_RUN_DEFAULT);
         uv_loop_close(&loop->uv);
@@ -89,7 +143,7 @@ static int add(struct loop *loop, struct watch *w, uint32_t events)
 
 int loop_add(struct loop *loop, struct watch *w)
 {
-        return add(loop, w, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+        return add(loop, w, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET);
 }
 
 int loop_add_level(struct loop *loop, struct watch *w)
@@ -105,6 +159,11 @@ void loop_remove(struct loop *loop, struct watch *w)
         w->fd = -1;
 }
 
+void loop_forget(struct watch *w)
+{
+        w->fd = -1;
+}
+
 void loop_defer(struct loop *loop, struct deferred *d)
 {
         if (d->queued)
@@ -113,6 +172,20 @@ void loop_defer(struct loop *loop, struct deferred *d)
         d->next = NULL;
         *loop->last = d;
         loop->last = &d->next;
+}
+
+void loop_undefer(struct loop *loop, struct deferred *d)
+{
+        struct deferred **at = &loop->first;
+
+        while (*at != NULL && *at != d)
+                at = &(*at)->next;
+        if (*at == NULL)
+                return;
+        *at = d->next;
+        if (loop->last == &d->next)
+                loop->last = at;
+        d->queued = false;
 }
 
 void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx)
@@ -151,6 +224,7 @@ void loop_run(struct loop *loop)
                 bool uv = n <= 0 || uv_backend_timeout(&loop->uv) == 0;
 
                 read_clock(loop);
+                uv_update_time(&loop->uv); /* timers that are set now count from now */
                 for (int i = 0; i < n; i++) {
                         struct watch *w = events[i].data.ptr;
 

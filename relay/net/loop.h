@@ -36,9 +36,20 @@ uv_loop_t *loop_uv(struct loop *loop); /* borrowed */
 int loop_add(struct loop *loop, struct watch *w);
 int loop_add_level(struct loop *loop, struct watch *w);
 void loop_remove(struct loop *loop, struct watch *w); /* w->fd becomes -1; not closed */
+/* The same for a descriptor that nobody else has and that is closed at once: the kernel takes it
+ * out by itself (epoll(7)). */
+void loop_forget(struct watch *w);
+
+/* A stopped timer, the caller's until it is given back. Giving it back stops it and costs less than
+ * uv_close(), which makes the loop look at everything. NULL when out of memory. */
+uv_timer_t *loop_timer_take(struct loop *loop);
+void loop_timer_give(struct loop *loop, uv_timer_t *timer); /* NULL allowed */
 
 /* Run d once, after the events of this turn. Adding a queued one again does nothing. */
 void loop_defer(struct loop *loop, struct deferred *d);
+
+/* Take it back, if it has not run. */
+void loop_undefer(struct loop *loop, struct deferred *d);
 
 /* Called at the end of every turn (to sweep and to flush). */
 void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx);

@@ -65,12 +65,10 @@ static bool is_wanted(const struct relay *relay, const char *name)
 
         if (o->resolve == RELAY_RESOLVE_LOCAL || !is_host_name(name))
                 return false;
-        if (o->resolve == RELAY_RESOLVE_AUTO && o->https_upstream == NULL &&
-            o->http_upstream == NULL)
+        if (o->resolve == RELAY_RESOLVE_AUTO && !routing_may_proxy(o->routing, name))
                 return false;
         /* Whoever is reached without the upstream is looked up without it too. */
-        return !host_list_match(o->no_proxy, name, NULL, 0) &&
-               !host_list_match(o->bypass, name, NULL, 0);
+        return routing_may_resolve(o->routing, name) && !host_list_match(o->bypass, name, NULL, 0);
 }
 
 static struct entry *add(struct madeup_table *table, const char *name)

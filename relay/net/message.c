@@ -2,6 +2,7 @@
 #include "net/message.h"
 #include "net/filed.h"
 #include "net/held.h"
+#include "net/limits.h"
 #include "net/madeup.h"
 #include "net/names.h"
 #include "net/own.h"
@@ -62,29 +63,17 @@ static bool is_own_listener(const struct relay *relay, const struct wire_addr *t
                                       : to->bytes[15] == 1 && to->bytes[0] == 0);
 }
 
-/* The program speaks to the upstream proxy by itself: that connection must not go through it again.
- */
-static bool is_upstream(const struct upstream *up, const struct wire_addr *to, const char *name)
-{
-        char literal[64];
-
-        address_literal(to, literal);
-        return up != NULL && up->port == to->port &&
-               (strcmp(up->host, literal) == 0 ||
-                (name != NULL && strcasecmp(up->host, name) == 0));
-}
-
-static const struct upstream *choose_way(const struct relay_options *o, const struct wire_addr *to,
+/* What the program speaks to the upstream proxy by itself must not go through it again. */
+static const struct upstream *choose_way(const struct routing *r, const struct wire_addr *to,
                                          const char *name)
 {
-        const struct upstream *via = to->port == 80 ? o->http_upstream : o->https_upstream;
         char literal[64];
 
         address_literal(to, literal);
-        if (via == NULL || is_upstream(o->https_upstream, to, name) ||
-            is_upstream(o->http_upstream, to, name))
+        if (routing_is_proxy(r, literal, to->port) ||
+            (name != NULL && routing_is_proxy(r, name, to->port)))
                 return NULL;
-        return host_list_match(o->no_proxy, name, literal, to->port) ? NULL : via;
+        return routing_list(r, to->port == 80, name, literal, to->port);
 }
 
 struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial *dial)
@@ -110,6 +99,10 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
                 write_connect(relay, &who, 0, dial, name, "on the bypass list");
                 return NULL;
         }
+        if (!limits_has_room(relay)) {
+                write_connect(relay, &who, 0, dial, name, "the relay has no descriptors left");
+                return NULL;
+        }
         flow = flow_new(relay, FLOW_REDIRECTED, FLOW_DIALLING);
         if (flow == NULL)
                 return NULL;
@@ -121,7 +114,7 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
         flow->nonblock = (dial->flags & WIRE_DIAL_NONBLOCK) != 0;
         flow->cookie = dial->cookie;
         flow->manner = (struct dial_manner){dial->local, dial->syn_count, dial->user_timeout_ms};
-        flow->via = choose_way(o, &dial->to, name);
+        flow_choose(flow, choose_way(o->routing, &dial->to, name));
         write_connect(relay, &who, flow->id, dial, name, NULL);
         flow_dial(flow, false, NULL);
         return flow->state != FLOW_CLOSED ? flow : NULL;

@@ -1,6 +1,7 @@
 /* Moves the bytes of one direction; see move.h. */
 #include "net/move.h"
 #include "net/pipe.h"
+#include "net/worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@ void move_drop_pipe(struct side *side)
 
         side->pipe = NULL;
         if (p != NULL)
-                pipe_give(side->flow->relay->pipes, p, side->piped == 0 && !side->unwanted);
+                pipe_give(worker_pipes(side->flow), p, side->piped == 0 && !side->unwanted);
 }
 
 bool side_is_client(const struct side *side)
@@ -55,6 +56,51 @@ static void skip(struct side *from, size_t n)
         stop_observing(from->flow);
 }
 
+static void observe(struct side *from, const char *data, size_t len)
+{
+        if (from->flow->recorder == NULL)
+                return;
+        if (side_is_client(from))
+                recorder_client(from->flow->recorder, data, len);
+        else
+                recorder_server(from->flow->recorder, data, len);
+        stop_observing(from->flow);
+}
+
+/* At most limit bytes are read, and shown to the observer or passed by it. */
+static enum moved move_copied(struct side *from, struct side *to, size_t limit, bool show,
+                              size_t *moved)
+{
+        static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
+        size_t asked = limit < sizeof chunk ? limit : sizeof chunk;
+        ssize_t n, sent;
+
+        if (from->eof)
+                return ENDED;
+        n = recv(from->fd, chunk, asked, 0);
+        if (n < 0 && errno == EAGAIN)
+                from->readable = false;
+        if (n < 0)
+                return errno == EAGAIN ? IDLE : READ_FAILED;
+        if (n == 0)
+                return ENDED;
+        side_was_read(from, n, asked);
+        from->bulk = (size_t)n == sizeof chunk;
+        side_count(from, (size_t)n);
+        *moved += (size_t)n;
+        if (show)
+                observe(from, chunk, (size_t)n);
+        else
+                skip(from, (size_t)n);
+        sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN)
+                return WRITE_FAILED;
+        sent = sent < 0 ? 0 : sent;
+        if (sent < n && side_queue(to, chunk + sent, (size_t)(n - sent)) < 0)
+                return READ_FAILED;
+        return sent < n ? BLOCKED : MOVED;
+}
+
 enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t *moved)
 {
         enum moved result;
@@ -66,66 +112,41 @@ enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t 
                 return ENDED;
         if (limit == 0)
                 return MOVED;
-        if (from->pipe == NULL && (from->pipe = pipe_take(from->flow->relay->pipes)) == NULL)
-                return READ_FAILED;
+        if (from->pipe == NULL && (from->pipe = pipe_take(worker_pipes(from->flow))) == NULL)
+                return move_copied(from, to, limit, false, moved); /* descriptors are scarce */
         limit = limit < from->pipe->cap ? limit : from->pipe->cap;
         n = splice(from->fd, NULL, from->pipe->write_end, NULL, limit,
                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (n < 0 && errno == EAGAIN) {
+                from->readable = false;
+                from->bulk = *moved > CHUNK;
+        }
         if (n < 0)
                 return errno == EAGAIN ? IDLE : READ_FAILED;
         if (n == 0)
                 return ENDED;
-        from->received += (size_t)n;
+        side_count(from, (size_t)n);
         skip(from, (size_t)n);
         from->piped = (size_t)n;
         *moved += (size_t)n;
         return spliced_out(from, to);
 }
 
-static void observe(struct side *from, const char *data, size_t len)
-{
-        if (side_is_client(from))
-                recorder_client(from->flow->recorder, data, len);
-        else
-                recorder_server(from->flow->recorder, data, len);
-}
-
-static enum moved move_copied(struct side *from, struct side *to, size_t *moved)
-{
-        static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
-        ssize_t n, sent;
-
-        if (from->eof)
-                return ENDED;
-        n = recv(from->fd, chunk, sizeof chunk, 0);
-        if (n < 0)
-                return errno == EAGAIN ? IDLE : READ_FAILED;
-        if (n == 0)
-                return ENDED;
-        from->received += (size_t)n;
-        *moved += (size_t)n;
-        observe(from, chunk, (size_t)n);
-        stop_observing(from->flow);
-        sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN)
-                return WRITE_FAILED;
-        sent = sent < 0 ? 0 : sent;
-        if (sent < n && side_queue(to, chunk + sent, (size_t)(n - sent)) < 0)
-                return READ_FAILED;
-        return sent < n ? BLOCKED : MOVED;
-}
-
-/* Only heads have to be seen: the long body of an observed answer goes the way of what nobody looks
+/* A little at a time is copied: that takes two system calls, and no pipe. Much is spliced.
+ *
+ * Only heads have to be seen: the long body of an observed answer goes the way of what nobody looks
  * at. What is in the pipe goes first. */
 enum moved move_some(struct side *from, struct side *to, size_t *moved)
 {
         struct recorder *recorder = from->flow->recorder;
         uint64_t left;
 
+        if (recorder == NULL && !from->bulk && from->piped == 0)
+                return move_copied(from, to, SIZE_MAX, false, moved);
         if (recorder == NULL)
                 return move_unread(from, to, SIZE_MAX, moved);
         left = side_is_client(from) ? 0 : recorder_server_left(recorder);
         if (from->piped == 0 && left < MOVE_UNREAD)
-                return move_copied(from, to, moved);
+                return move_copied(from, to, SIZE_MAX, true, moved);
         return move_unread(from, to, left < SIZE_MAX ? (size_t)left : SIZE_MAX, moved);
 }

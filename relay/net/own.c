@@ -41,7 +41,7 @@ bool own_of_flow(const struct flow *flow, struct wire_addr *out)
                 return false;
         if (!fits(out, &flow->address))
                 memset(out, 0, sizeof *out);
-        return flow->via == NULL && out->family == flow->address.family;
+        return upstream_is_direct(flow->via) && out->family == flow->address.family;
 }
 
 /* connect(2) on a datagram socket looks the route up and chooses the address, udp(7). */

@@ -2,10 +2,14 @@
  */
 #include "net/relay.h"
 #include "inspect/inspector.h"
+#include "net/activation.h"
+#include "net/admin.h"
+#include "net/bridge.h"
 #include "net/control.h"
 #include "net/flow.h"
 #include "net/held.h"
 #include "net/hold.h"
+#include "net/limits.h"
 #include "net/listener.h"
 #include "net/madeup.h"
 #include "net/names.h"
@@ -16,6 +20,7 @@
 #include "net/trusted.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
+#include "net/worker.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -27,9 +32,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum { NOTE_AGAIN_US = 60000000 };
+
 struct handles {
         struct relay *relay;
-        uv_signal_t terminate, interrupt;
+        uv_signal_t terminate, interrupt, hang_up;
         uv_timer_t drain;
         struct watch lifetime;
 };
@@ -49,6 +56,28 @@ void relay_note(struct relay *relay, const char *format, ...)
         record_write(relay->record, &e);
 }
 
+bool relay_may_note(struct relay *relay, int64_t *last_us)
+{
+        int64_t now_us = loop_now_us(relay->loop);
+
+        if (*last_us != 0 && now_us - *last_us < NOTE_AGAIN_US)
+                return false;
+        *last_us = now_us;
+        return true;
+}
+
+static int adopt_sockets(struct relay *relay)
+{
+        const struct activation *passed = relay->options->activation;
+        int result = 0;
+
+        for (size_t i = 0; result == 0 && passed != NULL && i < passed->count; i++)
+                result = (strcmp(passed->sockets[i].name, "admin") == 0 ? admin_adopt
+                                                                        : listener_adopt)(
+                        relay, passed->sockets[i].fd, passed->sockets[i].name);
+        return result;
+}
+
 static int open_sockets(struct relay *relay)
 {
         const struct relay_options *o = relay->options;
@@ -64,6 +93,10 @@ static int open_sockets(struct relay *relay)
         }
         for (size_t i = 0; result == 0 && o->listen != NULL && o->listen[i] != NULL; i++)
                 result = listener_open(relay, o->listen[i]);
+        if (result == 0 && o->admin != NULL)
+                result = admin_open(relay, o->admin);
+        if (result == 0)
+                result = adopt_sockets(relay);
         if (result == 0 && o->socket_path != NULL) {
                 result = control_open(relay, o->socket_path);
                 if (result < 0)
@@ -73,17 +106,19 @@ static int open_sockets(struct relay *relay)
         return result;
 }
 
-/* Two descriptors per connection: take all that this user may have. */
-static void raise_descriptor_limit(void)
+/* Two descriptors per connection: take all that this user may have. Returns how many that is. */
+static uint64_t raise_descriptor_limit(void)
 {
-        struct rlimit limit;
+        struct rlimit limit, raised;
 
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-                return;
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                fprintf(stderr, "tapline: note: the limit on open files stays as it is: %s\n",
-                        strerror(errno));
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 1024;
+        raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+        if (limit.rlim_cur == limit.rlim_max || setrlimit(RLIMIT_NOFILE, &raised) == 0)
+                return limit.rlim_max;
+        fprintf(stderr, "tapline: note: the limit on open files stays as it is: %s\n",
+                strerror(errno));
+        return limit.rlim_cur;
 }
 
 /* Two relays in a row must not take each other for themselves: a name of its own for each. */
@@ -96,29 +131,46 @@ static void choose_via(struct relay *relay)
                 relay->via = NULL;
         if (relay->options->via != NULL)
                 return;
+        relay->via = relay->via_own;
+        if (relay->via_own[0] != '\0')
+                return;
         if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
                 random = (unsigned)uv_hrtime();
         snprintf(relay->via_own, sizeof relay->via_own, "tapline-%08x", random);
-        relay->via = relay->via_own;
 }
 
-int relay_new(struct relay **out, const struct relay_options *options)
+/* A signal that comes between the first open socket and the loop waits for its handler: who can
+ * reach the relay can also stop it in order. */
+static void hold_signals(bool hold)
+{
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGHUP);
+        sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+int relay_new(struct relay **out, struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
         int result = 0;
 
         if (relay == NULL)
                 return -ENOMEM;
-        raise_descriptor_limit();
+        relay->fd_limit = raise_descriptor_limit();
         relay->options = options;
+        options->users++;
         relay->record = options->record;
         choose_via(relay);
+        hold_signals(true);
         relay->loop = loop_new();
         relay->processes = process_table_new();
         relay->names = name_table_new();
         relay->madeup = madeup_new();
         relay->tapped = tapped_table_new();
-        relay->pipes = pipe_pool_new();
+        relay->pipes = pipe_pool_new(relay->fd_limit / 8);
         relay->roots = roots_new();
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
             relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL ||
@@ -129,6 +181,9 @@ int relay_new(struct relay **out, const struct relay_options *options)
         else
                 result = trusted_init(relay) < 0 ? -ENOMEM : open_sockets(relay);
         if (result < 0) {
+                hold_signals(false);
+                options->users = 0; /* they stay the caller's */
+                relay->options = NULL;
                 relay_free(relay);
                 return result;
         }
@@ -141,9 +196,14 @@ static void turn(void *ctx)
 {
         struct relay *relay = ctx;
 
+        relay->turns++;
+        workers_turn(relay);
         flow_sweep(relay);
         control_sweep(relay);
+        admin_sweep(relay);
         record_flush(relay->record);
+        if (relay->paused)
+                listener_resume(relay);
         if (relay->draining && relay->flows == NULL)
                 loop_stop(relay->loop);
 }
@@ -170,8 +230,46 @@ static void start_drain(struct handles *h)
 
 static void signalled(uv_signal_t *handle, int number)
 {
+        struct handles *h = handle->data;
+
         (void)number;
-        start_drain(handle->data);
+        if (h->relay->draining)
+                loop_stop(h->relay->loop); /* said twice: at once */
+        else
+                start_drain(h);
+}
+
+struct relay_options *relay_options_share(struct relay *relay)
+{
+        relay->options->users++;
+        return relay->options;
+}
+
+void relay_options_drop(struct relay_options *options)
+{
+        if (--options->users == 0 && options->unused != NULL)
+                options->unused(options);
+}
+
+/* New connections go by the new options, open ones keep theirs. */
+static void reload(uv_signal_t *handle, int number)
+{
+        struct relay *relay = ((struct handles *)handle->data)->relay;
+        struct relay_options *old = relay->options, *fresh = old->reload(old->reload_ctx);
+
+        (void)number;
+        relay_note(relay, fresh != NULL ? "the configuration was read again"
+                                        : "the configuration could not be read again, and stays");
+        if (fresh == NULL) {
+                relay->metrics.failed_reloads++;
+                return;
+        }
+        relay->metrics.reloads++;
+        relay->options = fresh;
+        choose_via(relay);
+        fresh->users++;
+        relay_options_drop(old);
+        limits_watch(relay);
 }
 
 static void lifetime_ready(struct watch *w, uint32_t events)
@@ -193,11 +291,15 @@ static void start_handles(struct handles *h, struct relay *relay)
         h->relay = relay;
         uv_signal_init(uv, &h->terminate);
         uv_signal_init(uv, &h->interrupt);
+        uv_signal_init(uv, &h->hang_up);
         uv_timer_init(uv, &h->drain);
-        h->terminate.data = h->interrupt.data = h;
+        h->terminate.data = h->interrupt.data = h->hang_up.data = h;
         uv_signal_start(&h->terminate, signalled, SIGTERM);
         if (relay->options->lifetime_fd < 0)
                 uv_signal_start(&h->interrupt, signalled, SIGINT);
+        if (relay->options->reload != NULL)
+                uv_signal_start(&h->hang_up, reload, SIGHUP);
+        hold_signals(false);
         h->lifetime = (struct watch){.ready = lifetime_ready, .fd = relay->options->lifetime_fd};
         if (h->lifetime.fd >= 0)
                 loop_add_level(relay->loop, &h->lifetime);
@@ -227,8 +329,12 @@ int relay_run(struct relay *relay)
 
         signal(SIGPIPE, SIG_IGN);
         start_handles(&h, relay);
+        limits_watch(relay);
         loop_on_turn(relay->loop, turn, relay);
+        if (workers_start(relay, relay->options->workers) < 0)
+                fputs("tapline: warning: the worker threads cannot be started\n", stderr);
         loop_run(relay->loop);
+        workers_stop(relay);
         control_drain(relay);
         for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "the relay stopped", 0});
@@ -236,6 +342,7 @@ int relay_run(struct relay *relay)
         record_flush(relay->record);
         uv_close((uv_handle_t *)&h.terminate, NULL);
         uv_close((uv_handle_t *)&h.interrupt, NULL);
+        uv_close((uv_handle_t *)&h.hang_up, NULL);
         uv_close((uv_handle_t *)&h.drain, NULL);
         uv_run(loop_uv(relay->loop), UV_RUN_NOWAIT);
         return 0;
@@ -246,10 +353,12 @@ void relay_free(struct relay *relay)
         if (relay == NULL)
                 return;
         listener_close_all(relay);
+        admin_close(relay);
         control_close(relay);
         flow_sweep(relay);
         past_forget_all(relay);
         hold_free(relay->hold);
+        bridge_end_all();
         loop_free(relay->loop);
         tapped_table_free(relay->tapped);
         name_table_free(relay->names);
@@ -257,5 +366,7 @@ void relay_free(struct relay *relay)
         process_table_free(relay->processes);
         pipe_pool_free(relay->pipes);
         roots_free(relay->roots);
+        if (relay->options != NULL)
+                relay_options_drop(relay->options);
         free(relay);
 }

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MAX = 65536 }; /* of an upstream's refusal */
-
 void reply_established(struct flow *flow)
 {
         static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
@@ -262,44 +260,20 @@ static const char *error_type(const struct dial_result *result)
         return "proxy_internal_error";
 }
 
-/* The content of a refusal's body as far as it came; owned by the caller, NULL when out of memory.
- */
-static char *refusal_body(const struct head *head, const struct dial_result *result, size_t *len)
-{
-        char *copy = malloc(result->after_len + 1);
-        struct body body;
-        bool faulty;
-        size_t used;
-
-        *len = 0;
-        if (copy == NULL)
-                return NULL;
-        memcpy(copy, result->after, result->after_len);
-        *len = result->after_len;
-        if (body_of_response(head, false, &body, &faulty) == NULL && body.kind == BODY_CHUNKED) {
-                body.coding_stays = false;
-                body_take(&body, copy, result->after_len, &used, len);
-        }
-        *len = *len < BODY_MAX ? *len : BODY_MAX;
-        return copy;
-}
-
 /* The proxy's own words, with its status; a redirection makes no sense here and becomes a 502. */
 static bool pass_refusal(struct flow *flow, const struct dial_result *result)
 {
         static _Thread_local struct head head;
         struct answer a = {
                 .status = result->proxy_status, .received = result->proxy_status, .copied = &head};
-        char *body;
 
         if (result->proxy_status < 400 ||
             head_parse_response(result->proxy_head, result->proxy_head_len, &head) != HEAD_OK)
                 return false;
         a.keeps = result->proxy_status == 407 && flow->may_keep && !flow->relay->draining;
-        body = refusal_body(&head, result, &a.body_len);
-        a.body = body != NULL ? body : "";
+        a.body = result->after != NULL ? result->after : "";
+        a.body_len = result->after_len;
         send_answer(flow, &a, result->error);
-        free(body);
         return true;
 }
 

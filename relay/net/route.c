@@ -1,186 +1,14 @@
-/* Upstream URLs and host lists; see route.h. */
+/* Host lists and the choice by them; see route.h. */
 #include "net/route.h"
+#include "net/upstream_url.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
-#include <openssl/evp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* Parse "host", "host:port", "[v6]", "[v6]:port". Copies host; port stays when none is given. */
-static int split_host_port(const char *text, size_t len, char **host, uint16_t *port)
-{
-        const char *end = text + len, *colon;
-        const char *host_start = text, *host_end;
-        unsigned long value = 0;
-
-        if (len > 0 && text[0] == '[') {
-                host_start = text + 1;
-                host_end = memchr(text, ']', len);
-                if (host_end == NULL)
-                        return -EINVAL;
-                colon = host_end + 1;
-        } else {
-                colon = memchr(text, ':', len);
-                host_end = colon = colon != NULL ? colon : end;
-        }
-        if (host_end == host_start || (colon < end && *colon != ':'))
-                return -EINVAL;
-        for (const char *p = colon + 1; colon < end && p < end; p++) {
-                if (!isdigit((unsigned char)*p) ||
-                    (value = value * 10 + (unsigned long)(*p - '0')) > 65535)
-                        return -EINVAL;
-        }
-        if (colon < end && value == 0)
-                return -EINVAL;
-        *port = value != 0 ? (uint16_t)value : *port;
-        *host = strndup(host_start, (size_t)(host_end - host_start));
-        return *host != NULL ? 0 : -ENOMEM;
-}
-
-static int hex_digit(char c)
-{
-        return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
-/* Percent-decoding (RFC 3986 section 2.1) of user and password. */
-static char *decode(const char *text, size_t len)
-{
-        char *out = malloc(len + 1), *to = out;
-
-        if (out == NULL)
-                return NULL;
-        for (size_t i = 0; i < len; i++) {
-                if (text[i] == '%' && i + 2 < len + 0 && isxdigit((unsigned char)text[i + 1]) &&
-                    isxdigit((unsigned char)text[i + 2])) {
-                        *to++ = (char)(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
-                        i += 2;
-                } else {
-                        *to++ = text[i];
-                }
-        }
-        *to = '\0';
-        return out;
-}
-
-/* What may be shown: the URL with its password masked. */
-static char *shown_url(const struct upstream *up)
-{
-        bool v6 = strchr(up->host, ':') != NULL;
-        char *text;
-
-        if (asprintf(&text, "http://%s%s%s%s:%u", up->credentials != NULL ? "***@" : "",
-                     v6 ? "[" : "", up->host, v6 ? "]" : "", up->port) < 0)
-                return NULL;
-        return text;
-}
-
-static int parse_authority(struct upstream *up, const char *text, size_t len)
-{
-        const char *at = memrchr(text, '@', len);
-        const char *host = at != NULL ? at + 1 : text;
-        int result = split_host_port(host, len - (size_t)(host - text), &up->host, &up->port);
-
-        if (result == 0 && at != NULL)
-                up->credentials = decode(text, (size_t)(at - text));
-        if (result == 0)
-                up->shown = shown_url(up);
-        if (result == 0 && (up->shown == NULL || (at != NULL && up->credentials == NULL)))
-                return -ENOMEM;
-        return result;
-}
-
-static const char *scheme_problem(const char *url)
-{
-        const char *colon = strstr(url, "://");
-
-        if (colon == NULL || strncasecmp(url, "http://", 7) == 0)
-                return NULL;
-        if (strncasecmp(url, "https://", 8) == 0 || strncasecmp(url, "socks", 5) == 0)
-                return "this scheme is not supported yet: use http://HOST:PORT or direct";
-        return "the scheme must be http, or the word direct";
-}
-
-int upstream_parse(const char *url, struct upstream **out, const char **why)
-{
-        struct upstream *up;
-        size_t len;
-        int result;
-
-        *out = NULL;
-        *why = scheme_problem(url);
-        if (*why != NULL)
-                return -EINVAL;
-        if (strcasecmp(url, "direct") == 0)
-                return 0;
-        up = calloc(1, sizeof *up);
-        if (up == NULL)
-                return -ENOMEM;
-        url += strncasecmp(url, "http://", 7) == 0 ? 7 : 0;
-        len = strcspn(url, "/?#");
-        up->port = 1080; /* as curl has it for a proxy without a port */
-        result = url[len] != '\0' && strcmp(url + len, "/") != 0 ? -EINVAL
-                                                                 : parse_authority(up, url, len);
-        if (result == 0 && strpbrk(up->host, " \t<>\"'\\") != NULL)
-                result = -EINVAL;
-        if (result < 0) {
-                *why = "it must look like http://HOST:PORT or http://USER:PASSWORD@HOST:PORT";
-                upstream_free(up);
-                return result;
-        }
-        *out = up;
-        return 0;
-}
-
-void upstream_free(struct upstream *up)
-{
-        if (up == NULL)
-                return;
-        if (up->credentials != NULL)
-                explicit_bzero(up->credentials, strlen(up->credentials));
-        free(up->credentials);
-        free(up->host);
-        free(up->shown);
-        free(up);
-}
-
-char *upstream_basic(const char *credentials)
-{
-        size_t len = strlen(credentials), prefix = strlen("Basic ");
-        char *out = malloc(prefix + (len + 2) / 3 * 4 + 1);
-
-        if (out == NULL)
-                return NULL;
-        memcpy(out, "Basic ", prefix);
-        EVP_EncodeBlock((unsigned char *)out + prefix, (const unsigned char *)credentials,
-                        (int)len);
-        return out;
-}
-
-char *upstream_request(const struct upstream *up, const char *host, uint16_t port,
-                       const char *authorization, bool *credentials)
-{
-        char *own = up->credentials != NULL ? upstream_basic(up->credentials) : NULL;
-        const char *auth = own != NULL ? own : authorization;
-        bool v6 = strchr(host, ':') != NULL;
-        char target[320], *text;
-
-        snprintf(target, sizeof target, v6 ? "[%s]:%u" : "%s:%u", host, port);
-        if (asprintf(
-                    &text,
-                    "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%sProxy-Connection: Keep-Alive\r\n\r\n",
-                    target, target, auth != NULL ? "Proxy-Authorization: " : "",
-                    auth != NULL ? auth : "", auth != NULL ? "\r\n" : "") < 0)
-                text = NULL;
-        *credentials = auth != NULL;
-        if (own != NULL)
-                explicit_bzero(own, strlen(own));
-        free(own);
-        return text;
-}
 
 struct host_rule {
         struct host_rule *next;
@@ -232,9 +60,9 @@ static int parse_rule(struct host_rule *rule, const char *text, size_t len)
                 return 0;
         }
         rule->family = 0;
-        if (strchr(item, '/') != NULL || split_host_port(item, len, &host, &rule->port) < 0)
+        if (split_host_port(item, len, &host, &rule->port) < 0)
                 result = -EINVAL;
-        else if (!parse_block(rule, host))
+        else if (!parse_block(rule, host) && (rule->family = 0, strchr(host, '/') == NULL))
                 rule->name = strdup(host + strspn(host, "."));
         if (result == 0 && rule->family == 0 && (rule->name == NULL || rule->name[0] == '\0'))
                 result = -EINVAL;
@@ -320,4 +148,82 @@ bool host_list_match(const struct host_list *list, const char *name, const char 
                 if (rule_match(rule, name, address, port))
                         return true;
         return false;
+}
+
+int route_parse(const char *text, struct route **out, char *why, size_t cap)
+{
+        const char *equals = strchr(text, '='), *problem = NULL;
+        struct route *r = calloc(1, sizeof *r);
+        char *list, *bad = NULL;
+        int result;
+
+        *out = NULL;
+        if (r == NULL)
+                return -ENOMEM;
+        list = strndup(text, equals != NULL ? (size_t)(equals - text) : 0);
+        r->match = list != NULL && *list != '\0' ? host_list_parse(list, &bad) : NULL;
+        result = r->match == NULL || r->match->first == NULL ? -EINVAL : 0;
+        if (result < 0)
+                snprintf(why, cap, "%s%s%s", bad != NULL ? "'" : "",
+                         bad != NULL ? bad : "it must be LIST=UPSTREAM",
+                         bad != NULL ? "' is not a host, .suffix, address, CIDR block or *" : "");
+        else
+                result = upstream_parse(equals + 1, &r->via, &problem);
+        if (problem != NULL)
+                snprintf(why, cap, "%s", problem);
+        free(bad);
+        free(list);
+        if (result < 0)
+                route_free(r);
+        else
+                *out = r;
+        return result;
+}
+
+void route_free(struct route *list)
+{
+        while (list != NULL) {
+                struct route *next = list->next;
+
+                host_list_free(list->match);
+                upstream_free(list->via);
+                free(list);
+                list = next;
+        }
+}
+
+const struct upstream *routing_list(const struct routing *r, bool plain, const char *name,
+                                    const char *address, uint16_t port)
+{
+        for (const struct route *rule = r->rules; rule != NULL; rule = rule->next)
+                if (host_list_match(rule->match, name, address, port))
+                        return rule->via;
+        if (host_list_match(r->no_proxy, name, address, port))
+                return NULL;
+        return plain ? r->http : r->https;
+}
+
+bool routing_may_proxy(const struct routing *r, const char *name)
+{
+        bool any = r->https != NULL || r->http != NULL;
+
+        for (const struct route *rule = r->rules; rule != NULL; rule = rule->next)
+                any = any || rule->via != NULL;
+        return any && routing_may_resolve(r, name);
+}
+
+bool routing_may_resolve(const struct routing *r, const char *name)
+{
+        for (const struct route *rule = r->rules; rule != NULL; rule = rule->next)
+                if (host_list_match(rule->match, name, NULL, 0))
+                        return rule->via != NULL;
+        return !host_list_match(r->no_proxy, name, NULL, 0);
+}
+
+bool routing_is_proxy(const struct routing *r, const char *host, uint16_t port)
+{
+        for (const struct route *rule = r->rules; rule != NULL; rule = rule->next)
+                if (upstream_has(rule->via, host, port))
+                        return true;
+        return upstream_has(r->https, host, port) || upstream_has(r->http, host, port);
 }

@@ -2,6 +2,7 @@
  * that method was chosen), request; SOCKS4 has the request alone. What comes behind the request is
  * the tunnel's, be it in the same packet. */
 #include "net/socks_flow.h"
+#include "net/door.h"
 #include "net/front.h"
 #include "net/socks.h"
 
@@ -60,8 +61,12 @@ static enum socks_result greeting(struct flow *flow)
         if (result != SOCKS_OK)
                 return result;
         consume(flow, g.len);
+        g.open = g.open && !flow->wants_login;
         if (!g.open && !g.password) {
-                refuse(flow, "\5\377", 2, "no SOCKS method in common", 0);
+                refuse(flow, "\5\377", 2,
+                       flow->wants_login ? "it offered no user and password"
+                                         : "no SOCKS method in common",
+                       0);
                 return SOCKS_MORE;
         }
         say(flow, 5, g.open ? 0 : 2);
@@ -69,7 +74,7 @@ static enum socks_result greeting(struct flow *flow)
         return SOCKS_OK;
 }
 
-/* Nobody asked for credentials: a client that sends some all the same may. */
+/* A client that logs in where nobody asked for it may. */
 static enum socks_result login(struct flow *flow)
 {
         struct socks_login l;
@@ -77,6 +82,11 @@ static enum socks_result login(struct flow *flow)
 
         if (result != SOCKS_OK)
                 return result;
+        if (!door_login(flow, l.user, l.user_len, l.password, l.password_len)) {
+                refuse(flow, "\1\1", 2, "no valid login", 0);
+                return SOCKS_MORE;
+        }
+        explicit_bzero(flow->head, l.len);
         consume(flow, l.len);
         say(flow, 1, 0);
         flow->socks_step = STEP_REQUEST;
@@ -87,7 +97,9 @@ static void go(struct flow *flow, const struct socks_request *r)
 {
         flow_limit(flow, 0);
         flow->client.received = flow->head_len;
-        if (r->command != SOCKS_CONNECT)
+        if (flow->wants_login && flow->socks_version == 4)
+                refuse_request(flow, SOCKS_NOT_ALLOWED, "SOCKS4 knows no password", 0);
+        else if (r->command != SOCKS_CONNECT)
                 refuse_request(flow, SOCKS_NO_COMMAND, "only the CONNECT command is served", 0);
         else if (side_queue(&flow->server, flow->head, flow->head_len) < 0)
                 refuse_request(flow, SOCKS_FAILURE, "out of memory", ENOMEM);
@@ -143,6 +155,10 @@ void socks_drive(struct flow *flow)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
                 return;
         }
+        if (flow->unread) {
+                flow->unread = false;
+                parse(flow);
+        }
         while (flow->state == FLOW_HEAD) {
                 ssize_t n = recv(flow->client.fd, flow->head + flow->head_len,
                                  ROOM - flow->head_len, 0);
@@ -156,6 +172,7 @@ void socks_drive(struct flow *flow)
                                                       n < 0 ? errno : 0});
                         return;
                 }
+                side_was_read(&flow->client, n, ROOM - flow->head_len);
                 flow->head_len += (size_t)n;
                 parse(flow);
         }

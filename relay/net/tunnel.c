@@ -5,6 +5,7 @@
 #include "net/front.h"
 #include "net/move.h"
 #include "net/process.h"
+#include "net/worker.h"
 #include "net/trusted.h"
 
 #include <errno.h>
@@ -35,6 +36,13 @@ static void end_flow(struct side *from, enum moved why, int error)
         flow_abort(flow, &end);
 }
 
+/* The ends of both directions are known and everything is written. */
+static bool is_over(const struct flow *flow)
+{
+        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 &&
+               flow->server.out_len == 0 && flow->client.piped == 0 && flow->server.piped == 0;
+}
+
 /* Pass the end of one direction on: a half-close stays a half-close. */
 static void pass_end(struct side *from, struct side *to)
 {
@@ -43,7 +51,7 @@ static void pass_end(struct side *from, struct side *to)
         if (from->flow->first == NULL)
                 from->flow->first = side_is_client(from) ? "client" : "server";
         from->eof = true;
-        if (!to->shut)
+        if (!to->shut && !is_over(from->flow)) /* else its close() says the same */
                 shutdown(to->fd, SHUT_WR);
         to->shut = true;
         move_drop_pipe(from);
@@ -74,6 +82,15 @@ static bool is_delivered(const struct side *to, const struct side *other)
                ioctl(to->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
 }
 
+/* Read without looking. TCP needs no room for it (tcp(7), MSG_TRUNC), a UNIX socket does. */
+static ssize_t drop_some(int fd)
+{
+        static _Thread_local char unread[65536];
+        ssize_t n = recv(fd, NULL, BUDGET, MSG_TRUNC);
+
+        return n < 0 && errno == EFAULT ? recv(fd, unread, sizeof unread, 0) : n;
+}
+
 /* Without the reset a program that only writes would never learn that nobody takes it. */
 static bool drop_unwanted(struct side *from, struct side *to)
 {
@@ -82,20 +99,20 @@ static bool drop_unwanted(struct side *from, struct side *to)
 
         if (from->eof)
                 return true;
-        n = recv(from->fd, NULL, BUDGET, MSG_TRUNC);
+        n = drop_some(from->fd);
         if (n < 0 && errno != EAGAIN) {
                 end_flow(from, READ_FAILED, errno);
                 return false;
         }
         if (n > 0)
-                from->received += (size_t)n;
+                side_count(from, (size_t)n);
         from->eof = n == 0;
         if (n != 0 && is_delivered(from, to)) {
                 flow_abort(flow, &(struct flow_end){flow->first, "eof", "closed", 0});
                 return false;
         }
         if (n > 0)
-                loop_defer(flow->relay->loop, &flow->again);
+                loop_defer(worker_loop(flow), &flow->again);
         return true;
 }
 
@@ -118,10 +135,10 @@ static bool pump(struct side *from, struct side *to)
                         return false;
                 }
                 if (moved >= BUDGET) {
-                        loop_defer(flow->relay->loop, &flow->again);
+                        loop_defer(worker_loop(flow), &flow->again);
                         return true;
                 }
-                result = move_some(from, to, &moved);
+                result = from->readable || from->piped > 0 ? move_some(from, to, &moved) : IDLE;
         }
         if (result == WRITE_FAILED && refuse_more(from, to))
                 result = BLOCKED;
@@ -187,7 +204,7 @@ static void start_intercept(struct flow *flow)
                                          .source = "relay",
                                          .digest = flow->relay->options->digest};
         char literal[64] = "";
-        struct intercept_setup setup = {.inspector = flow->relay->options->inspector,
+        struct intercept_setup setup = {.inspector = flow->options->inspector,
                                         .origin = &origin,
                                         .name = flow->name,
                                         .address = literal,
@@ -215,7 +232,7 @@ static void start_intercept(struct flow *flow)
 
 static bool may_inspect(const struct flow *flow)
 {
-        const struct inspector *inspector = flow->relay->options->inspector;
+        const struct inspector *inspector = flow->options->inspector;
 
         return inspector != NULL && !flow->passing && flow->server.received == 0 &&
                (flow->name == NULL || !inspector_is_distrusted(inspector, flow->name));
@@ -229,11 +246,15 @@ static bool classify(struct flow *flow)
         const char *data = flow->server.out;
         size_t len = flow->server.out_len;
 
+        if (data == NULL && !flow->client.readable)
+                return false;
         if (data == NULL) {
                 ssize_t n = recv(flow->client.fd, peeked, sizeof peeked, MSG_PEEK);
 
-                if (n < 0 && errno == EAGAIN)
+                if (n < 0 && errno == EAGAIN) {
+                        flow->client.readable = false;
                         return false;
+                }
                 if (n < 0)
                         flow->client.error = errno; /* told once only: what follows is the end */
                 data = peeked;
@@ -257,10 +278,9 @@ static void pass_through(struct flow *flow)
         size_t len;
         const char *hello = intercept_hello(flow->intercept, &len);
 
-        loop_remove(flow->relay->loop, &flow->server.watch);
-        close(flow->server.fd);
-        flow->server.fd = -1;
+        side_close_fd(&flow->server);
         flow->server.received = 0;
+        flow->client.readable = true;
         if (side_queue(&flow->server, hello, len) < 0) {
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
                 return;
@@ -309,13 +329,6 @@ void tunnel_timeout(struct flow *flow)
         go_on_with_intercept(flow, intercept_expire(flow->intercept));
 }
 
-/* The ends of both directions are known and everything is written. */
-static bool is_over(const struct flow *flow)
-{
-        return flow->client.eof && flow->server.eof && flow->client.out_len == 0 &&
-               flow->server.out_len == 0 && flow->client.piped == 0 && flow->server.piped == 0;
-}
-
 /* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only
  * in the events. The kernel calls it EPIPE if the FIN came first, be it a moment before. What was
  * received before the reset is still there, and belongs to the other side. */
@@ -337,6 +350,7 @@ static bool died(struct flow *flow, uint32_t events)
                 if (refuse_more(sides[1 - i], sides[i]))
                         continue;
                 sides[i]->error = error;
+                sides[i]->readable = sides[i]->ending = true;
                 if (!flow->classified || pump(sides[i], sides[1 - i]))
                         end_flow(sides[i], READ_FAILED, error);
                 return true;
@@ -359,6 +373,8 @@ static void drive(struct flow *flow)
                 return;
         if (is_over(flow))
                 flow_close(flow, &(struct flow_end){flow->first, "eof", "closed", 0});
+        else if ((flow->client.bulk || flow->server.bulk) && flow->recorder == NULL)
+                worker_offer(flow);
 }
 
 void tunnel_drive(struct flow *flow, uint32_t events)

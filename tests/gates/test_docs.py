@@ -12,7 +12,7 @@ import pytest
 from tree import ROOT, source_files
 
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
-SUBCOMMANDS = ["run", "relay", "report", "check", "explain"]
+SUBCOMMANDS = ["run", "relay", "report", "check", "explain", "config"]
 NOT_KEYS = {"help", "config"}  # options that have no place in a file
 
 

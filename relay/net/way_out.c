@@ -1,0 +1,102 @@
+/* The choices of a flow; see way_out.h. */
+#include "net/way_out.h"
+#include "net/listener.h"
+
+#include <string.h>
+
+enum { FAILOVER_MS = 10000 }; /* for a connection to a proxy that is not the only choice */
+
+static int64_t now_ms(void)
+{
+        return (int64_t)(uv_hrtime() / 1000000);
+}
+
+void flow_choose(struct flow *flow, const struct upstream *choices)
+{
+        flow->choices = choices;
+        flow->tried = 0;
+        flow->via = upstream_pick(choices, 0, now_ms());
+}
+
+/* What the dial says about the health of the way it took. */
+static void note_health(struct flow *flow, const struct dial_result *result)
+{
+        const struct upstream *via = flow->via;
+        int64_t out_ms;
+
+        if (via == NULL)
+                return;
+        if (!result->down) {
+                if (upstream_up(via))
+                        relay_note(flow->relay, "the upstream %s works again", via->shown);
+                return;
+        }
+        if (upstream_is_down(via, now_ms()))
+                return;
+        out_ms = upstream_down(via, now_ms());
+        if (out_ms > 0)
+                relay_note(flow->relay, "the upstream %s is left out for %lld s: %s", via->shown,
+                           (long long)(out_ms / 1000), result->text);
+}
+
+/* A request in absolute form is written already: only such a proxy can take it, and it must not get
+ * another one's credentials. */
+static bool takes_the_same(const struct flow *flow, const struct upstream *other)
+{
+        const struct hop *a = upstream_http(flow->via), *b = upstream_http(other);
+
+        if (!flow->plain)
+                return true;
+        if (a == NULL || b == NULL)
+                return a == b;
+        return a->credentials == NULL
+                       ? b->credentials == NULL
+                       : b->credentials != NULL && strcmp(a->credentials, b->credentials) == 0;
+}
+
+bool way_next(struct flow *flow, const struct dial_result *result)
+{
+        const struct upstream *next;
+
+        note_health(flow, result);
+        if (result->stage == DIAL_DONE || !result->down || flow->via == NULL)
+                return false;
+        flow->tried |= UINT32_C(1) << flow->via->number;
+        while ((next = upstream_pick(flow->choices, flow->tried, now_ms())) != NULL &&
+               !takes_the_same(flow, next))
+                flow->tried |= UINT32_C(1) << next->number;
+        if (next == NULL)
+                return false;
+        flow->via = next;
+        return true;
+}
+
+static bool is_own(void *ctx, const struct wire_addr *to)
+{
+        const struct flow *flow = ctx;
+
+        return listener_is_own(flow->relay, to);
+}
+
+/* Where there is another way, one that does not answer is not waited for as long. */
+static bool has_another(const struct flow *flow)
+{
+        return flow->via != NULL &&
+               upstream_pick(flow->choices, flow->tried | UINT32_C(1) << flow->via->number,
+                             now_ms()) != NULL;
+}
+
+void way_request(struct flow *flow, const char *authorization, struct dial_request *out)
+{
+        *out = (struct dial_request){
+                .name = flow->name,
+                .address = flow->address.family != 0 && !flow->made_up ? &flow->address : NULL,
+                .port = flow->port,
+                .via = flow->via,
+                .manner = flow->manner,
+                .plain = flow->plain,
+                .authorization = authorization,
+                .connect_ms = has_another(flow) ? FAILOVER_MS : 0,
+                .is_own = is_own,
+                .own_ctx = flow};
+}
