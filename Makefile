@@ -247,6 +247,11 @@ check-quiet: all
 check-mutation: all
 	$(PYTHON) tests/records/mutate.py $B/tapline --write
 
+#: make disk-table what each package manager says of each fault of its cache's disk; writes docs/findings/disks.md (root)
+disk-table: all
+	sh contrib/deps.sh install build check
+	$(PYTHON) tests/disks/table.py $B --write
+
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
 lint:
 	sh contrib/lint.sh

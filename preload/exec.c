@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
-#include <string.h>
 
 /* unistd.h has it since glibc 2.34. */
 int execveat(int dir, const char *path, char *const argv[], char *const env[], int flags);
@@ -61,13 +60,14 @@ static int call_real(const struct call *c, char *const argv[], char *const env[]
         return REAL(execveat)(c->fd, c->path, argv, env, c->flags);
 }
 
-/* A name that is searched for fails once for each directory without it: only a path tells. */
 static void failed(const struct call *c)
 {
         if (c->how == BY_DIRECTORY)
                 files_failed_exec("execveat", c->fd, c->path);
-        else if (c->how == BY_PATH || (c->how == BY_SEARCH && strchr(c->path, '/') != NULL))
+        else if (c->how == BY_PATH)
                 files_failed_exec("execve", AT_FDCWD, c->path);
+        else if (c->how == BY_SEARCH)
+                files_failed_search("execvp", c->path);
 }
 
 static int run(const struct call *c, char *const argv[], char *const env[])

@@ -110,8 +110,7 @@ size_t files_fd_path(int fd, char *out, size_t cap)
         return len > 0 && is_storage(out) ? len : 0;
 }
 
-/* lstat, relative to dir. Returns the type bits of the mode, 0 if there is nothing. */
-static mode_t type_at(int dir, const char *path)
+mode_t files_type_at(int dir, const char *path)
 {
         struct stat st;
         long result =
@@ -136,9 +135,9 @@ bool files_ends_write(const struct file_call *call)
                 return is_lock_name(call->path);
         if (errno == EEXIST)
                 return strncmp(call->name, "mkdir", 5) == 0 &&
-                       type_at(call->dir, call->path) == S_IFREG;
+                       files_type_at(call->dir, call->path) == S_IFREG;
         /* Of a call with two paths: is the first there, then the second one's directory is not. */
-        return call->path2 == NULL || type_at(call->dir, call->path) != 0;
+        return call->path2 == NULL || files_type_at(call->dir, call->path) != 0;
 }
 
 static void send_file(const struct file_call *call, struct file_packet *packet, size_t paths_len,
@@ -230,18 +229,4 @@ void files_failed_open(const char *name, int dir, const char *path, int flags)
 void files_failed_fd(const char *name, int fd, enum wire_file_intent intent)
 {
         files_failed(&(struct file_call){.name = name, .dir = fd, .intent = intent});
-}
-
-/* ENOENT is the answer to most of a search; EACCES also where the search may not go on. */
-void files_failed_exec(const char *name, int dir, const char *path)
-{
-        int saved = errno;
-
-        if ((saved == EACCES || saved == EPERM) && path != NULL && type_at(dir, path) != 0 &&
-            type_at(dir, path) != S_IFDIR) {
-                errno = saved;
-                files_failed(&(struct file_call){
-                        .name = name, .dir = dir, .path = path, .intent = WIRE_INTENT_EXECUTE});
-        }
-        errno = saved;
 }

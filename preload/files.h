@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* A call as the program made it. Paths are borrowed; NULL path: the descriptor `dir` itself. */
 struct file_call {
@@ -42,6 +43,12 @@ size_t files_fd_path(int fd, char *out, size_t cap);
 /* A program at path, relative to dir, could not be executed: reported if the file itself is there,
  * since a search through PATH fails many times over. Writes to the stack only. */
 __attribute__((cold, noinline)) void files_failed_exec(const char *name, int dir, const char *path);
+
+/* The same for a name that execvp(3) looks for in PATH. */
+__attribute__((cold, noinline)) void files_failed_search(const char *name, const char *file);
+
+/* lstat, relative to dir. Returns the type bits of the mode, 0 if there is nothing. */
+mode_t files_type_at(int dir, const char *path);
 
 /* A lock on fd that somebody else holds: state says how far the program has got. waited_ms counts
  * for all but the first two. Keeps errno. */

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <string.h>
 
 typedef int spawn_function(pid_t *restrict pid, const char *restrict path,
                            const posix_spawn_file_actions_t *restrict actions,
@@ -27,12 +26,15 @@ struct call {
 };
 
 /* They return the error instead of setting errno. */
-static void failed(int error, const char *path)
+static void failed(const struct call *c, int error)
 {
         int saved = errno;
 
         errno = error;
-        files_failed_exec("posix_spawn", AT_FDCWD, path);
+        if (c->function == REAL(posix_spawnp))
+                files_failed_search("posix_spawn", c->path);
+        else
+                files_failed_exec("posix_spawn", AT_FDCWD, c->path);
         errno = saved;
 }
 
@@ -50,8 +52,8 @@ static int run(const struct call *c, const struct program *target, char *const e
         result = c->function(c->pid, c->path, c->actions, c->attributes, c->argv, env);
         if (result == 0)
                 uncovered_report(target, c->path, c->argv);
-        else if (strchr(c->path, '/') != NULL)
-                failed(result, c->path);
+        else
+                failed(c, result);
         exec_env_give(room, size);
         return result;
 }

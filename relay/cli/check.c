@@ -160,6 +160,13 @@ static int run(struct check *check)
         static void (*const looks[])(struct check *) = {check_files, check_clock, check_names,
                                                         check_proxy, check_trust, check_preload};
 
+        const char *format = check->options->format != NULL ? check->options->format : "text";
+
+        if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+                fprintf(stderr, "tapline check: there is no --format %s; text and json there are\n",
+                        format);
+                return EXIT_USAGE;
+        }
         if (caches_look(&check->caches, check->catalogue, check->command) < 0)
                 return EXIT_USAGE;
         for (size_t i = 0; i < sizeof looks / sizeof *looks; i++)

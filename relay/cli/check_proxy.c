@@ -2,6 +2,7 @@
  * host that cannot exist (RFC 2606), so nothing outside is reached: that it cannot get there is the
  * answer of one that works. */
 #include "cli/check.h"
+#include "net/bridge.h"
 #include "net/dial.h"
 #include "net/loop.h"
 #include "record/event.h"
@@ -66,6 +67,7 @@ static bool try_proxy(const struct upstream *via, struct attempt *a)
                 a->result.error = ETIMEDOUT;
                 snprintf(a->result.text, sizeof a->result.text, "it does not answer");
         }
+        bridge_end_all();
         uv_timer_stop(&timer);
         uv_close((uv_handle_t *)&timer, NULL);
         uv_run(loop_uv(loop), UV_RUN_NOWAIT);
@@ -77,6 +79,10 @@ static bool try_proxy(const struct upstream *via, struct attempt *a)
  */
 static bool is_well(const struct dial_result *result)
 {
+        bool socks = result->hop != NULL && !hop_is_http(result->hop);
+
+        if (socks && result->stage == DIAL_PROXY)
+                return !result->down && !result->auth_wanted;
         return result->stage == DIAL_DONE ||
                (result->proxy_status >= 400 && result->proxy_status != 407 &&
                 result->proxy_status != 401);
@@ -144,6 +150,8 @@ static json_t *make_upstream(const struct event_who *who, const char *via, const
                 event_int(&e, "proxy_status", result->proxy_status);
         write_challenge(&e, a->head);
         event_bool(&e, "credentials", result->credentials);
+        if (result->auth_wanted)
+                event_bool(&e, "proxy_login", true);
         event_ms(&e, "duration_ms", result->duration_us);
         return finish(&e);
 }
@@ -184,15 +192,10 @@ static void add_failure(struct check *check, const char *via, const struct attem
                 item->state = CHECK_PROBLEM;
 }
 
-void check_proxy(struct check *check)
+static void check_one(struct check *check, const struct upstream *via)
 {
-        const struct upstream *via = check->way->https;
         struct attempt a;
 
-        if (via == NULL) {
-                check_add(check, "proxy", CHECK_OK, "none is configured");
-                return;
-        }
         if (!try_proxy(via, &a)) {
                 check->oom = true;
                 return;
@@ -203,4 +206,15 @@ void check_proxy(struct check *check)
         else
                 add_failure(check, via->shown, &a);
         compare_clocks(check, a.head);
+}
+
+void check_proxy(struct check *check)
+{
+        const struct upstream *via = check->way->https;
+
+        if (via == NULL)
+                check_add(check, "proxy", CHECK_OK, "none is configured");
+        for (; via != NULL; via = via->next)
+                if (!upstream_is_direct(via))
+                        check_one(check, via);
 }

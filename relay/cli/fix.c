@@ -129,7 +129,6 @@ static bool move(const struct cache_place *place, size_t moved, struct childenv 
 int fix_caches(const struct catalogue *catalogue, char *const command[], struct childenv *env,
                struct record *rec)
 {
-        const struct catalogue_tool *tool = NULL;
         struct caches caches;
         size_t moved = 0;
         int result = caches_look(&caches, catalogue, command);
@@ -137,8 +136,8 @@ int fix_caches(const struct catalogue *catalogue, char *const command[], struct 
         for (size_t i = 0; i < caches.count; i++) {
                 const struct cache_place *place = &caches.places[i];
 
-                moved = place->tool == tool ? moved : 0;
-                tool = place->tool;
+                if (i > 0 && place[-1].tool != place->tool)
+                        moved = 0;
                 if (caches_is_fatal(place))
                         moved += move(place, moved, env, rec);
         }

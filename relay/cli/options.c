@@ -121,8 +121,8 @@ const struct option_def option_table[] = {
         {"drain", 0, "SECONDS", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(drain), true,
          "time that open connections get when the command has ended or the relay is told to stop "
          "(default: 2)"},
-        {"format", 0, "text|json", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING, AT(format), true,
-         "form of the report (default: text)"},
+        {"format", 0, "text|json|github|har", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING,
+         AT(format), true, "form of the report (default: text; check has text and json)"},
         {"output", 0, "FILE", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING, AT(output), true,
          "write the report here (default: standard output)"},
         {"config", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_CHECK, OPTION_STRING,
@@ -340,7 +340,7 @@ static int check_words(struct options *o)
         static const char *const inspect[] = {"never", "auto", "always", NULL};
         static const char *const resolve[] = {"auto", "local", "remote", NULL};
         static const char *const quic[] = {"pass", "refuse", NULL};
-        static const char *const format[] = {"text", "json", NULL};
+        static const char *const format[] = {"text", "json", "github", "har", NULL};
         int inspect_word = check_word(o, "inspect", o->inspect, inspect);
         int resolve_word = check_word(o, "resolve", o->resolve, resolve);
 

@@ -67,8 +67,8 @@ static int clear_socket(const char *path)
  * reload. */
 struct session {
         int argc;
-        char **argv;           /* borrowed */
-        char *socket;          /* owned */
+        char **argv;  /* borrowed: passwords too, which reading them hides in what ps(1) sees */
+        char *socket; /* owned */
         struct record *record; /* owned */
         struct activation activation;
         struct inspection inspection;
@@ -76,14 +76,35 @@ struct session {
 
 static void attach(struct session *session, struct plan *plan);
 
+static void free_argv(char **argv)
+{
+        for (size_t i = 0; argv != NULL && argv[i] != NULL; i++)
+                wipe_free(argv[i]);
+        free(argv);
+}
+
+static char **copy_argv(int argc, char **argv)
+{
+        char **copy = calloc((size_t)argc + 1, sizeof *copy);
+
+        for (int i = 0; copy != NULL && i < argc; i++)
+                if ((copy[i] = strdup(argv[i])) == NULL) {
+                        free_argv(copy);
+                        return NULL;
+                }
+        return copy;
+}
+
 /* SIGHUP: the same command line with the files as they are now. A plan that cannot be read leaves
  * everything as it was; what is wrong has been said. */
 static struct relay_options *reload(void *ctx)
 {
         struct session *session = ctx;
         int next;
-        struct plan *plan = plan_read(session->argc, session->argv, &next);
+        char **argv = copy_argv(session->argc, session->argv);
+        struct plan *plan = argv != NULL ? plan_read(session->argc, argv, &next) : NULL;
 
+        free_argv(argv);
         if (plan == NULL) {
                 fputs("tapline: the configuration stays as it was\n", stderr);
                 return NULL;
@@ -198,12 +219,17 @@ static int relay_with(struct plan *plan, int argc, char **argv)
 int command_relay(int argc, char **argv)
 {
         int next, status = EXIT_USAGE;
-        struct plan *plan = plan_read(argc, argv, &next);
+        char **said = copy_argv(argc, argv);
+        struct plan *plan = said != NULL ? plan_read(argc, argv, &next) : NULL;
 
+        if (plan != NULL && !plan->options.help && next >= argc) {
+                status = relay_with(plan, argc, said);
+                free_argv(said);
+                return status;
+        }
+        free_argv(said);
         if (plan == NULL)
                 return EXIT_USAGE; /* said already */
-        if (!plan->options.help && next >= argc)
-                return relay_with(plan, argc, argv);
         if (plan->options.help) {
                 usage();
                 status = EXIT_SUCCESS;

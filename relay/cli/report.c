@@ -46,13 +46,25 @@ static struct catalogue *load_catalogue(void)
         return catalogue;
 }
 
-static int write_report(const struct explanation *ex, const struct options *o, const char *path)
+static int write_format(const struct record_events *events, const struct explanation *ex,
+                        const struct options *o, const char *path, FILE *out)
 {
-        bool json = o->format != NULL && strcmp(o->format, "json") == 0;
+        const char *format = o->format != NULL ? o->format : "text";
+
+        if (strcmp(format, "json") == 0)
+                return report_json(ex, path, out);
+        if (strcmp(format, "github") == 0)
+                return report_github(ex, out);
+        if (strcmp(format, "har") == 0)
+                return report_har(events, ex, out);
+        return report_text(ex, path, out);
+}
+
+static int write_report(const struct record_events *events, const struct explanation *ex,
+                        const struct options *o, const char *path)
+{
         FILE *out = o->output != NULL ? fopen(o->output, "we") : stdout;
-        int result = out == NULL ? -errno
-                     : json      ? report_json(ex, path, out)
-                                 : report_text(ex, path, out);
+        int result = out == NULL ? -errno : write_format(events, ex, o, path, out);
 
         if (out != NULL && fflush(out) != 0 && result == 0)
                 result = -errno;
@@ -84,7 +96,7 @@ static int report(const struct options *o, const char *path)
                 return EXIT_USAGE;
         catalogue = load_catalogue();
         if (explain(&events, catalogue, &ex) == 0) {
-                if (write_report(&ex, o, path) == 0)
+                if (write_report(&events, &ex, o, path) == 0)
                         status = has_error(&ex) ? 1 : 0;
                 explanation_free(&ex);
         }

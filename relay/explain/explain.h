@@ -67,5 +67,9 @@ const char *confidence_name(enum confidence confidence);
 /* Reports. record_path is shown to the reader; all return 0 or -errno of writing. */
 int report_text(const struct explanation *ex, const char *record_path, FILE *out);
 int report_json(const struct explanation *ex, const char *record_path, FILE *out);
+/* Annotations for GitHub Actions; appends a page to the file that GITHUB_STEP_SUMMARY names. */
+int report_github(const struct explanation *ex, FILE *out);
+/* HAR 1.2: the requests themselves. */
+int report_har(const struct record_events *events, const struct explanation *ex, FILE *out);
 
 #endif

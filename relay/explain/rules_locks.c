@@ -30,6 +30,19 @@ static bool was_granted(const struct facts *facts, size_t from, const json_t *ev
         return false;
 }
 
+/* Some ask to see whether somebody is there, and do without. A refusal counts in a cache or in the
+ * home directory, right before the end of a run that failed. */
+static bool refusal_counts(const struct facts *facts, const json_t *event)
+{
+        enum { SOON_US = 3000000 };
+        const char *path = event_get_str(event, "path");
+
+        return path != NULL && facts_failed(facts) &&
+               event_get_time_us(facts->end) - event_get_time_us(event) < SOON_US &&
+               (tools_root_of(&facts->tools, NULL, path) != NULL ||
+                tools_is_in_home(&facts->tools, path));
+}
+
 /* The wait that was longest when the run ended; a refusal only if there is none. */
 static struct wait longest(const struct facts *facts)
 {
@@ -43,7 +56,8 @@ static struct wait longest(const struct facts *facts)
 
                 if (!event_is(event, "lock.wait") ||
                     !(refused || event_field_is(event, "state", "waiting")) ||
-                    was_granted(facts, i, event) || (!refused && ms < LONG_MS / 5))
+                    was_granted(facts, i, event) ||
+                    (refused ? !refusal_counts(facts, event) : ms < LONG_MS / 5))
                         continue;
                 if (worst.event == NULL || (worst.refused && !refused))
                         worst = (struct wait){event, refused ? 0 : ms, refused};
@@ -78,7 +92,6 @@ void rules_locks(const struct facts *facts, struct findings *findings)
         struct draft *d;
         char *who, *quoted = NULL;
 
-        /* Some try a lock to see whether somebody is there, and do without. */
         if (wait.event == NULL || (wait.refused && findings_has_error(findings, ~UINT64_C(0))))
                 return;
         d = findings_add(findings, FINDING_LOCK_HELD, wait.event);

@@ -232,9 +232,26 @@ static void add_credentials_command(struct draft *d, const struct facts *facts, 
         free(url);
 }
 
+/* The proxy as curl wants it: with its scheme, unless that is http. Caller owns. */
+static char *proxy_word(const json_t *event, const char *via)
+{
+        const char *url = event_get_str(event, "hop");
+        const char *scheme, *end;
+        char *whole = NULL, *word;
+
+        url = url != NULL ? url : event_get_str(event, "via");
+        scheme = url != NULL ? url : "";
+        end = strstr(scheme, "://");
+        if (end != NULL && strncmp(scheme, "http://", 7) != 0 && strchr(scheme, ',') == NULL)
+                whole = text_format("%.*s://%s", (int)(end - scheme), scheme, via);
+        word = text_quote(whole != NULL ? whole : via);
+        free(whole);
+        return word;
+}
+
 static void add_check_command(struct draft *d, const struct netfault *group, const char *via)
 {
-        char *proxy = text_quote(via), *host = NULL;
+        char *proxy = proxy_word(group->events[0], via), *host = NULL;
 
         if (group->host_count > 0)
                 host = text_quote(group->hosts[0]);

@@ -65,6 +65,8 @@ struct http_events {
         void (*response)(void *ctx, unsigned index, const struct http_head *head);
         /* Content of a response's body, after chunked decoding; NULL: not wanted. */
         void (*body)(void *ctx, unsigned index, const char *data, size_t len);
+        /* Is this response's body wanted? Asked after its head; NULL: each is, if body is set. */
+        bool (*wants_body)(void *ctx, unsigned index);
         void (*body_end)(void *ctx, unsigned index, const struct http_end *end);
         void (*goaway)(void *ctx, const struct http_goaway *goaway);
         /* The observer gives up on what it cannot understand; why is one clause. */

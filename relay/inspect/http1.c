@@ -46,6 +46,7 @@ struct http1 {
         uint8_t kinds[PIPELINE_CAP]; /* enum request_kind, by index */
         uint64_t body_bytes;
         uint64_t body_left; /* of a body of stated length; 0: not known, or at its end */
+        bool body_wanted;   /* its bytes are to be shown */
         bool body_open;     /* a response's head was reported, its end was not */
         bool interim;       /* reading a 1xx */
         bool awaiting;      /* the client asked to leave HTTP; the answer decides */
@@ -272,6 +273,8 @@ static int on_response_head(PARSER *p)
         }
         h->body_open = true;
         h->body_bytes = 0;
+        h->body_wanted = h->events->body &&
+                         (!h->events->wants_body || h->events->wants_body(h->ctx, h->responses));
         if (has_stated_length(p) && !has_no_body(status, kind))
                 h->body_left = p->content_length;
         return has_no_body(status, kind) ? 1 : 0;
@@ -283,7 +286,7 @@ static int on_response_body(PARSER *p, const char *data, size_t len)
 
         h->body_bytes += len;
         h->body_left -= h->body_left < len ? h->body_left : len;
-        if (h->events->body)
+        if (h->body_wanted)
                 h->events->body(h->ctx, h->responses, data, len);
         return 0;
 }
@@ -402,7 +405,7 @@ void http1_server(struct http1 *h, const char *data, size_t len)
 
 uint64_t http1_server_left(const struct http1 *h)
 {
-        return h->server.dead || !h->body_open || h->events->body ? 0 : h->body_left;
+        return h->server.dead || !h->body_open || h->body_wanted ? 0 : h->body_left;
 }
 
 /* The parser counts a body's bytes without reading them. */

@@ -10,11 +10,13 @@
 #include <time.h>
 #include <utlist.h>
 
-#include "inspect/digest.h"
 #include "inspect/http1.h"
 #include "inspect/http2.h"
 #include "inspect/http_event.h"
+#include "inspect/stated.h"
 #include "record/mask.h"
+
+#include <openssl/evp.h>
 
 enum {
         PREFACE_SEEN = 3, /* bytes that tell HTTP/2's preface from every method */
@@ -28,8 +30,9 @@ struct pending {
         uint64_t number; /* the run's */
         char *url;       /* owned, masked; may be NULL */
         unsigned status;
-        struct digest *digest; /* owned; of the body, or NULL */
-        int64_t head_us;       /* of the request, then of the response */
+        EVP_MD_CTX *digest;      /* owned; of the body so far, NULL: not wanted */
+        char stated[SHA256_HEX]; /* what it should be */
+        int64_t head_us;         /* of the request, then of the response */
 };
 
 struct recorder {
@@ -55,7 +58,7 @@ static int64_t now_us(void)
 static void pending_free(struct recorder *r, struct pending *p)
 {
         DL_DELETE(r->pending, p);
-        digest_free(p->digest);
+        EVP_MD_CTX_free(p->digest);
         free(p->url);
         free(p);
 }
@@ -93,6 +96,50 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         record_write(r->origin.record, &e);
 }
 
+/* Hash the body only where there is something to compare it with, or the user wants it. */
+static void begin_digest(struct recorder *r, struct pending *p, const struct http_head *head)
+{
+        bool stated = head->status == 200 && stated_sha256(head, p->stated);
+
+        if (p->digest || strcmp(r->origin.source, "tap") == 0 || (!stated && !r->origin.digest))
+                return;
+        if (!stated)
+                *p->stated = '\0';
+        p->digest = EVP_MD_CTX_new();
+        if (p->digest && EVP_DigestInit_ex(p->digest, EVP_sha256(), NULL) != 1) {
+                EVP_MD_CTX_free(p->digest);
+                p->digest = NULL;
+        }
+}
+
+static bool wants_body(void *ctx, unsigned index)
+{
+        const struct pending *p = pending_get(ctx, index);
+
+        return p && p->digest;
+}
+
+static void on_body(void *ctx, unsigned index, const char *data, size_t len)
+{
+        struct pending *p = pending_get(ctx, index);
+
+        if (p && p->digest)
+                EVP_DigestUpdate(p->digest, data, len);
+}
+
+static void write_digest(struct event *e, struct pending *p)
+{
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        char hex[SHA256_HEX];
+
+        if (!p->digest || EVP_DigestFinal_ex(p->digest, digest, NULL) != 1)
+                return;
+        stated_print(digest, hex);
+        event_str(e, "sha256", hex);
+        if (*p->stated)
+                event_str(e, "stated_sha256", p->stated);
+}
+
 static void on_response(void *ctx, unsigned index, const struct http_head *head)
 {
         struct recorder *r = ctx;
@@ -115,32 +162,10 @@ static void on_response(void *ctx, unsigned index, const struct http_head *head)
                 event_ms(&e, "wait_ms", now - p->head_us);
                 p->status = head->status;
                 p->head_us = now;
+                begin_digest(r, p, head);
         }
         http_event_headers(&e, "headers", head->headers, head->header_count);
         record_write(r->origin.record, &e);
-}
-
-static void on_body(void *ctx, unsigned index, const char *data, size_t len)
-{
-        struct pending *p = pending_get(ctx, index);
-
-        if (p && !p->digest)
-                p->digest = digest_new();
-        if (p && p->digest)
-                digest_add(p->digest, data, len);
-}
-
-static void add_digest(struct event *e, const struct pending *p)
-{
-        struct digest *d = p->digest ? p->digest : digest_new(); /* of nothing */
-        char hex[DIGEST_HEX] = "";
-
-        if (d)
-                digest_end(d, hex);
-        if (*hex)
-                event_str(e, "sha256", hex);
-        if (d != p->digest)
-                digest_free(d);
 }
 
 /* Why it is not complete; NULL when it is. */
@@ -161,7 +186,7 @@ static const char *end_reason(const struct recorder *r, enum http_how how)
         return NULL;
 }
 
-static void write_body(struct recorder *r, const struct pending *p, const struct http_end *end)
+static void write_body(struct recorder *r, struct pending *p, const struct http_end *end)
 {
         struct event e;
 
@@ -173,11 +198,11 @@ static void write_body(struct recorder *r, const struct pending *p, const struct
         event_bool(&e, "complete", end->how == HTTP_COMPLETE);
         event_str(&e, "reason", end_reason(r, end->how));
         event_str(&e, "error", end->error);
-        if (r->origin.digest && end->how == HTTP_COMPLETE)
-                add_digest(&e, p);
         if (end->trailer_count)
                 http_event_headers(&e, "trailers", end->trailers, end->trailer_count);
-        if (end->how != HTTP_COMPLETE)
+        if (end->how == HTTP_COMPLETE)
+                write_digest(&e, p);
+        else
                 event_ms(&e, "silent_ms", now_us() - r->server_us);
         event_ms(&e, "duration_ms", now_us() - p->head_us);
         record_write(r->origin.record, &e);
@@ -230,15 +255,8 @@ static void on_stopped(void *ctx, const char *why)
 static const struct http_events events = {
         .request = on_request,
         .response = on_response,
-        .body_end = on_body_end,
-        .goaway = on_goaway,
-        .stopped = on_stopped,
-};
-
-static const struct http_events events_with_bodies = {
-        .request = on_request,
-        .response = on_response,
         .body = on_body,
+        .wants_body = wants_body,
         .body_end = on_body_end,
         .goaway = on_goaway,
         .stopped = on_stopped,
@@ -291,12 +309,10 @@ void recorder_free(struct recorder *r)
 
 static void begin(struct recorder *r, bool is_http2)
 {
-        const struct http_events *wanted = r->origin.digest ? &events_with_bodies : &events;
-
         if (is_http2)
-                r->http2 = http2_new(wanted, r);
+                r->http2 = http2_new(&events, r);
         else
-                r->http1 = http1_new(wanted, r);
+                r->http1 = http1_new(&events, r);
         r->stopped = !r->http1 && !r->http2;
 }
 

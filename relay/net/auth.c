@@ -281,3 +281,45 @@ bool auth_needs_same_connection(const struct auth *a)
 {
         return a->scheme == NEGOTIATE && a->legs > 1;
 }
+
+/* ---- requests that are forwarded ---- */
+
+char *auth_of_request(const struct hop *hop, const char *method, const char *uri, bool may_repeat)
+{
+        struct auth *a = auth_new(hop, method, uri);
+        char *value = NULL;
+
+        if (a != NULL && a->value != NULL) {
+                value = a->value;
+                a->value = NULL;
+        } else if (a != NULL && a->user != NULL && !may_repeat) {
+                value = upstream_basic(hop->credentials);
+        }
+        auth_free(a);
+        return value;
+}
+
+bool auth_learn(const struct hop *hop, const struct head *head, unsigned *tried)
+{
+        struct auth *a = auth_new(hop, "", "");
+        unsigned stale = 1u << 31, left;
+        enum scheme scheme;
+
+        if (a == NULL)
+                return false;
+        read_challenges(a, head);
+        if ((a->offered & bit(DIGEST)) != 0 && a->digest.stale && (*tried & stale) == 0)
+                *tried = (*tried | stale) & ~bit(DIGEST);
+        left = a->offered & ~*tried;
+        scheme = (left & bit(DIGEST)) != 0 ? DIGEST : (left & bit(BASIC)) != 0 ? BASIC : NOTHING;
+        if (scheme != NOTHING) {
+                pthread_mutex_lock(&hop->memory->lock);
+                hop->memory->scheme = scheme;
+                hop->memory->digest = a->digest;
+                hop->memory->count = 0;
+                pthread_mutex_unlock(&hop->memory->lock);
+                *tried |= bit(scheme);
+        }
+        auth_free(a);
+        return scheme != NOTHING;
+}

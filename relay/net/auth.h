@@ -45,6 +45,13 @@ enum auth_next auth_thought(struct auth *a);
 /* The request went through: remember how. */
 void auth_accepted(struct auth *a);
 
+/* The same for a request that is forwarded as it is. auth_of_request: what to say in it from the
+ * start, NULL for nothing; owned by the caller, who wipes it. may_repeat: it can be sent again if
+ * that is refused; what cannot says Basic unasked. auth_learn: the 407 to it has come; true if it
+ * is to be sent again, for auth_of_request has something new to say. *tried is zero at first. */
+char *auth_of_request(const struct hop *hop, const char *method, const char *uri, bool may_repeat);
+bool auth_learn(const struct hop *hop, const struct head *head, unsigned *tried);
+
 /* The scheme's state hangs on the connection: it must not be dialled afresh for the retry. */
 bool auth_needs_same_connection(const struct auth *a);
 

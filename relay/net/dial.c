@@ -81,6 +81,9 @@ static void wind_up(struct dial *d)
 {
         d->over = true;
         drop_connection(d);
+        if (d->spare_fd >= 0)
+                close(d->spare_fd);
+        d->spare_fd = -1;
         uv_cancel((uv_req_t *)&d->lookup);
         uv_close((uv_handle_t *)&d->timer, timer_closed);
 }
@@ -111,6 +114,8 @@ static void finish(struct dial *d)
         d->handles++; /* done may cancel other dials, but this one must outlive the call */
         wind_up(d);
         d->done(d->ctx, &d->result);
+        if (d->result.kept_fd >= 0)
+                close(d->result.kept_fd);
         release(d);
 }
 
@@ -309,6 +314,7 @@ static void shaken(void *ctx, int fd, int error, const char *why)
 
         d->tls = NULL;
         if (fd < 0) {
+                d->result.tls_failed = true;
                 dial_fail(d, DIAL_CONNECT, error, "no TLS with the upstream proxy %s: %s",
                           dial_shown(d), why);
                 return;
@@ -367,13 +373,30 @@ void dial_connected(struct dial *d, int fd)
                 enter(d);
 }
 
+/* The last proxy is there already, and has been spoken with. */
+static void use_spare(struct dial *d)
+{
+        int fd = d->spare_fd;
+
+        d->spare_fd = -1;
+        for (; d->hop->next != NULL; d->depth++)
+                d->hop = d->hop->next;
+        watch_connection(d, fd);
+        if (!d->over)
+                talk(d);
+        d->reused = true;
+}
+
 static void connect_first(struct dial *d)
 {
         forget_answer(d);
         d->hop = d->via != NULL ? d->via->hops : NULL;
         d->depth = 0;
         d->protocol = NULL;
-        dial_connect(d);
+        if (d->spare_fd >= 0 && d->hop != NULL)
+                use_spare(d);
+        else
+                dial_connect(d);
 }
 
 bool dial_again(struct dial *d)
@@ -407,8 +430,11 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
 {
         struct dial *d = calloc(1, sizeof *d);
 
-        if (d == NULL)
+        if (d == NULL) {
+                if (request->spare)
+                        close(request->spare_fd);
                 return NULL;
+        }
         d->loop = loop;
         d->watch = (struct watch){.ready = ready, .fd = -1};
         d->name = copy(request->name);
@@ -418,6 +444,8 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
         d->plain = request->plain;
         d->manner = request->manner;
         d->connect_ms = request->connect_ms;
+        d->spare_fd = request->spare ? request->spare_fd : -1;
+        d->result.kept_fd = -1;
         d->is_own = request->is_own;
         d->own_ctx = request->own_ctx;
         if (request->address != NULL)

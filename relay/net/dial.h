@@ -33,6 +33,9 @@ struct dial_request {
         const char *authorization;  /* the client's own Proxy-Authorization, or NULL; given to the
                                        last proxy if that is an HTTP one without credentials */
         unsigned connect_ms;        /* for one connect(2) or race of them; 0: the default */
+        bool spare; /* spare_fd is a connection to the last proxy, from an earlier dial; taken over
+                     */
+        int spare_fd;
         bool (*is_own)(void *ctx, const struct wire_addr *to); /* leads to ourselves; NULL: none */
         void *own_ctx;
 };
@@ -49,6 +52,7 @@ struct dial_result {
         const struct hop *hop; /* the proxy that failed or refused, or the last one; NULL: direct */
         bool down;             /* a proxy failed, not the target: another one may do better */
         bool own;              /* refused because it leads to ourselves */
+        bool tls_failed;       /* the handshake with a proxy, or its certificate */
         const struct race_try *tries; /* the addresses tried (race.h); borrowed */
         size_t try_count;
         /* What the proxy said; status 0: nothing. Borrowed, valid during the callback. */
@@ -59,6 +63,9 @@ struct dial_result {
                               most 64 KiB, on failure */
         size_t after_len;
         bool credentials; /* we sent some */
+        int kept_fd; /* after a 407 that the client has to answer: the connection to the proxy, on
+                        which it may say more (NTLM); -1: none. Closed unless the callee sets it to
+                        -1 and thereby takes it. */
         bool auth_wanted; /* a SOCKS proxy wants a login, or did not take ours */
 };
 

@@ -1,5 +1,6 @@
 /* CONNECT to an HTTP proxy (RFC 9110 section 9.3.6), and its refusals: their body is evidence, and
  * a 407 is answered where we can. */
+#include "net/challenge.h"
 #include "net/dial_state.h"
 
 #include <errno.h>
@@ -74,8 +75,40 @@ static int refusal_errno(unsigned status)
         }
 }
 
+/* Does a challenge begin a dialogue that hangs on its connection (RFC 4559 section 6)? */
+static bool is_dialogue(const struct dial *d)
+{
+        static _Thread_local struct head head; /* 12 KiB, used up before returning */
+        struct challenge c;
+
+        if (head_parse_response(d->head, d->head_len, &head) != HEAD_OK)
+                return false;
+        for (size_t i = 0; i < head.field_count; i++) {
+                const char *at = head.fields[i].value.at, *end = at + head.fields[i].value.len;
+
+                if (!text_is_nocase(head.fields[i].name, "Proxy-Authenticate"))
+                        continue;
+                while (challenge_next(&at, end, &c))
+                        if (text_is_nocase(c.scheme, "NTLM") ||
+                            text_is_nocase(c.scheme, "Negotiate"))
+                                return true;
+        }
+        return false;
+}
+
+/* Where the client has such a dialogue with the proxy, the connection must not end. */
+static void keep_for_client(struct dial *d)
+{
+        if (d->result.proxy_status != 407 || !d->kept || d->hop->next != NULL ||
+            d->hop->credentials != NULL || d->watch.fd < 0 || !is_dialogue(d))
+                return;
+        d->result.kept_fd = d->watch.fd;
+        loop_remove(d->loop, &d->watch);
+}
+
 static void refused(struct dial *d)
 {
+        keep_for_client(d);
         dial_fail(d, DIAL_PROXY, refusal_errno(d->result.proxy_status),
                   "the upstream proxy %s answered %u to CONNECT", dial_shown(d),
                   d->result.proxy_status);
@@ -191,6 +224,7 @@ static void look_at_body(struct dial *d, bool cut)
         enum body_result result =
                 body_take(&d->body, d->in + d->body_len, d->in_len - d->body_len, &used, &kept);
 
+        d->body_faulty = d->body_faulty || used < d->in_len - d->body_len;
         d->body_len += result == BODY_BAD ? 0 : kept;
         d->in_len = d->body_len;
         if (result == BODY_MORE && !cut && d->body_len < DIAL_BODY_MAX)

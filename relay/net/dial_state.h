@@ -40,6 +40,7 @@ struct dial {
         struct wire_addr target; /* family 0: by name */
         struct dial_manner manner;
         unsigned connect_ms;
+        int spare_fd; /* owned; -1: none */
         bool (*is_own)(void *ctx, const struct wire_addr *to);
         void *own_ctx;
         struct race *race;               /* owned while it runs */

@@ -148,7 +148,8 @@ static void dialled(void *ctx, struct dial_result *result);
 /* The client is told what dial.c would have said if it had been that quick to give up. */
 static void dial_timed_out(struct flow *flow)
 {
-        struct dial_result result = {.fd = -1, .stage = DIAL_CONNECT, .error = ETIMEDOUT};
+        struct dial_result result = {
+                .fd = -1, .kept_fd = -1, .stage = DIAL_CONNECT, .error = ETIMEDOUT};
 
         if (flow->dial == NULL)
                 return;
@@ -389,6 +390,10 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         if (flow == NULL)
                 return NULL;
         flow->public_listener = old->public_listener;
+        flow->auth_tried = old->auth_tried;
+        flow->spare = old->spare;
+        flow->spare_fd = old->spare_fd;
+        old->spare = NULL;
         flow->wants_login = old->wants_login;
         flow->pid = old->pid;
         flow->tid = old->tid;
@@ -453,6 +458,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         flow_limit(flow, 0);
         intercept_free(flow->intercept);
         flow->intercept = NULL;
+        way_drop_spare(flow);
         side_close(&flow->client);
         side_close(&flow->server);
 }

@@ -93,6 +93,9 @@ struct flow {
         const struct upstream *via;     /* borrowed: the one taken; NULL: direct */
         uint32_t tried;                 /* set of bits: choices that failed */
         bool plain;                     /* its request goes to a proxy in absolute form */
+        unsigned auth_tried;            /* of auth_learn(), for the request under way */
+        const struct upstream *spare;   /* borrowed: spare_fd leads to its last proxy; NULL: none */
+        int spare_fd;                   /* owned if spare */
         struct control_client *control; /* borrowed: who waits for the verdict */
         int verdict_error;              /* errno of a failed dial */
         bool classified;                /* the first client bytes have been looked at */
@@ -171,6 +174,9 @@ void flow_answer(struct flow *flow, const char *text, size_t len, const struct f
 void flow_close(struct flow *flow, const struct flow_end *end);
 void flow_abort(struct flow *flow, const struct flow_end *end);
 void side_abort(struct side *side);
+
+/* The caller goes on with the flow: it is ended later in this turn. */
+void flow_break(struct flow *flow, int error, const char *why);
 
 /* Free the closed flows. Called at the end of each turn. */
 void flow_sweep(struct relay *relay);

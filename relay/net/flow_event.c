@@ -2,6 +2,7 @@
 #include "net/flow_event.h"
 #include "net/head.h"
 #include "net/race.h"
+#include "record/mask.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,16 @@ static void write_challenges(struct event *e, const char *head_text, size_t len)
                 event_strn(e, "proxy_challenge", schemes, used);
 }
 
+/* The start of a refusal's page. It may quote the address that was asked for, secrets and all. */
+static void write_page(struct event *e, const struct dial_result *result)
+{
+        char masked[2048];
+        size_t len = result->after_len < sizeof masked ? result->after_len : sizeof masked;
+
+        len = mask_url(result->after, len, masked, sizeof masked);
+        event_strn(e, "proxy_body", masked, len);
+}
+
 static void write_proxy(struct event *e, const struct dial_result *result)
 {
         static _Thread_local struct head head;
@@ -46,8 +57,7 @@ static void write_proxy(struct event *e, const struct dial_result *result)
         write_challenges(e, result->proxy_head, result->proxy_head_len);
         event_bool(e, "credentials", result->credentials);
         if (result->stage != DIAL_DONE)
-                event_strn(e, "proxy_body", result->after,
-                           result->after_len < 2048 ? result->after_len : 2048);
+                write_page(e, result);
 }
 
 /* Of several addresses, where not everything went well: what became of each. */

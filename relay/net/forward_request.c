@@ -1,6 +1,7 @@
 /* Requests to be forwarded: checks, the way, and the request as the next hop gets it; see
  * forward.h.
  */
+#include "net/auth.h"
 #include "net/explicit.h"
 #include "net/forward.h"
 #include "net/forward_head.h"
@@ -63,20 +64,41 @@ static bool can_reuse(const struct flow *flow, const struct upstream *choices,
                (flow->port == to->port && strcmp(flow->name, to->host) == 0);
 }
 
-static char *proxy_authorization(const struct hop *via, const struct head *head)
+static char *own_credentials(const struct hop *via, const struct head *head, bool may_repeat)
+{
+        char *method = strndup(head->method.at, head->method.len);
+        char *uri = strndup(head->target.at, head->target.len), *value = NULL;
+
+        if (method != NULL && uri != NULL)
+                value = auth_of_request(via, method, uri, may_repeat);
+        free(method);
+        free(uri);
+        return value;
+}
+
+static char *proxy_authorization(const struct hop *via, const struct head *head, bool may_repeat)
 {
         const struct head_field *own = head_find(head, "Proxy-Authorization");
 
         if (via == NULL)
                 return NULL;
         if (via->credentials != NULL)
-                return upstream_basic(via->credentials);
+                return own_credentials(via, head, may_repeat);
         return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
+}
+
+/* The request can be sent a second time. */
+static bool is_all_here(const struct flow *flow)
+{
+        const struct forward *f = flow->forward;
+
+        return f->up_done || (f->up.kind == BODY_LENGTH && f->up.left <= flow->head_len - f->used);
 }
 
 static int queue_request(struct flow *flow, struct forward_request *r)
 {
-        char *text = NULL, *auth = proxy_authorization(upstream_http(flow->via), r->head);
+        char *text = NULL,
+             *auth = proxy_authorization(upstream_http(flow->via), r->head, is_all_here(flow));
         size_t len = 0;
         FILE *out = open_memstream(&text, &len);
         int result = -ENOMEM;

@@ -230,6 +230,10 @@ void reply_head_timeout(struct flow *flow)
 /* RFC 9209 error type for a failed dial. */
 static const char *error_type(const struct dial_result *result)
 {
+        if (result->own)
+                return "proxy_loop_detected";
+        if (result->tls_failed)
+                return "tls_protocol_error";
         switch (result->stage) {
         case DIAL_RESOLVE:
                 return result->error == ETIMEDOUT ? "dns_timeout" : "dns_error";

@@ -203,12 +203,20 @@ const struct upstream *routing_list(const struct routing *r, bool plain, const c
         return plain ? r->http : r->https;
 }
 
+/* One of the choices looks names up itself. */
+static bool one_resolves(const struct upstream *list)
+{
+        while (list != NULL && !upstream_resolves(list))
+                list = list->next;
+        return list != NULL;
+}
+
 bool routing_may_proxy(const struct routing *r, const char *name)
 {
-        bool any = r->https != NULL || r->http != NULL;
+        bool any = one_resolves(r->https) || one_resolves(r->http);
 
         for (const struct route *rule = r->rules; rule != NULL; rule = rule->next)
-                any = any || rule->via != NULL;
+                any = any || one_resolves(rule->via);
         return any && routing_may_resolve(r, name);
 }
 

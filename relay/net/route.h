@@ -45,8 +45,8 @@ struct routing {
 const struct upstream *routing_list(const struct routing *r, bool plain, const char *name,
                                     const char *address, uint16_t port);
 
-/* For a name whose port is not known yet: could it go through a proxy at all (may_proxy), and is it
- * not excepted from that (may_resolve)? */
+/* For a name whose port is not known yet: could it go to a proxy that looks it up (may_proxy), and
+ * is it not excepted from that (may_resolve)? */
 bool routing_may_proxy(const struct routing *r, const char *name);
 bool routing_may_resolve(const struct routing *r, const char *name);
 

@@ -3,6 +3,7 @@
 #include "net/listener.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { FAILOVER_MS = 10000 }; /* for a connection to a proxy that is not the only choice */
 
@@ -27,7 +28,9 @@ static void note_health(struct flow *flow, const struct dial_result *result)
         if (via == NULL)
                 return;
         if (!result->down) {
-                if (upstream_up(via))
+                bool answered = result->stage == DIAL_DONE || result->stage == DIAL_PROXY;
+
+                if (answered && upstream_up(via))
                         relay_note(flow->relay, "the upstream %s works again", via->shown);
                 return;
         }
@@ -54,11 +57,16 @@ static bool takes_the_same(const struct flow *flow, const struct upstream *other
                        : b->credentials != NULL && strcmp(a->credentials, b->credentials) == 0;
 }
 
-bool way_next(struct flow *flow, const struct dial_result *result)
+bool way_next(struct flow *flow, struct dial_result *result)
 {
         const struct upstream *next;
 
         note_health(flow, result);
+        if (result->kept_fd >= 0 && flow->may_keep) {
+                flow->spare = flow->via;
+                flow->spare_fd = result->kept_fd;
+                result->kept_fd = -1;
+        }
         if (result->stage == DIAL_DONE || !result->down || flow->via == NULL)
                 return false;
         flow->tried |= UINT32_C(1) << flow->via->number;
@@ -86,6 +94,13 @@ static bool has_another(const struct flow *flow)
                              now_ms()) != NULL;
 }
 
+void way_drop_spare(struct flow *flow)
+{
+        if (flow->spare != NULL)
+                close(flow->spare_fd);
+        flow->spare = NULL;
+}
+
 void way_request(struct flow *flow, const char *authorization, struct dial_request *out)
 {
         *out = (struct dial_request){
@@ -99,4 +114,11 @@ void way_request(struct flow *flow, const char *authorization, struct dial_reque
                 .connect_ms = has_another(flow) ? FAILOVER_MS : 0,
                 .is_own = is_own,
                 .own_ctx = flow};
+        if (flow->spare == NULL || flow->spare != flow->via || flow->plain) {
+                way_drop_spare(flow);
+                return;
+        }
+        out->spare = true;
+        out->spare_fd = flow->spare_fd;
+        flow->spare = NULL;
 }

@@ -7,9 +7,14 @@
 
 /* A dial has ended: remember what that says about the way. Returns true if another one should be
  * tried; flow->via is that one then. */
-bool way_next(struct flow *flow, const struct dial_result *result);
+bool way_next(struct flow *flow, struct dial_result *result);
 
-/* What to dial. out borrows from flow and authorization. */
+/* Close the connection to a proxy that is kept for the client's answer to a 407, if there is one.
+ */
+void way_drop_spare(struct flow *flow);
+
+/* What to dial; the connection that is kept goes with it if it leads there, else it is closed. out
+ * borrows from flow and authorization. */
 void way_request(struct flow *flow, const char *authorization, struct dial_request *out);
 
 #endif

@@ -40,7 +40,8 @@ KINDS = {
     "http.body": {"request": "integer", "status?": "integer", "bytes": "integer", "complete": "boolean",
                   "reason?": "client closed|origin closed|reset|client reset the stream|origin reset the stream"
                              "|not as long as stated",
-                  "error?": "string", "sha256?": "string", "trailers?": "headers", "silent_ms?": "ms", "duration_ms": "ms"},
+                  "error?": "string", "trailers?": "headers", "sha256?": "string", "stated_sha256?": "string",
+                  "silent_ms?": "ms", "duration_ms": "ms"},
     "http.goaway": {"source": "relay|tap", "side": "client|origin", "error": "string", "last_stream": "integer",
                     "debug?": "string"},
     "flow.close": {"client_to_server": "integer", "server_to_client": "integer", "first": "client|server|relay",

@@ -131,14 +131,17 @@ def test_programs_on_a_noexec_mount(sandbox):
     place = sandbox.user.make_dir(sandbox.work / "m")
     mounts = f"mount -t tmpfs -o noexec,mode=777 none '{place}'"
     script = ("import os, subprocess\nopen('m/p', 'w').write('#!/bin/sh\\n')\nos.chmod('m/p', 0o755)\n"
-              "for start in (lambda: os.posix_spawn('m/p', ['p'], {}), lambda: os.execv('m/p', ['p'])):\n"
+              "os.environ['PATH'] = os.getcwd() + '/m:/usr/bin:/bin'\n"
+              "for start in (lambda: os.posix_spawn('m/p', ['p'], {}), lambda: os.posix_spawnp('p', ['p'], {}),\n"
+              "              lambda: os.execv('m/p', ['p'])):\n"
               "    try: start()\n    except PermissionError: pass\n"
               "open('here', 'w').close()\n"
               "try: os.rename('here', 'm/there')\nexcept OSError as e: print(e.errno)\n")
     done = sandbox.tapline(["/usr/bin/python3", "-c", script], mounts=mounts)
     assert done.stdout == "18\n", str(done)
     runs = done.of("file.failure", intent="execute")
-    assert [(e["call"], e["errno"]) for e in runs] == [("posix_spawn", "EACCES"), ("execve", "EACCES")]
+    assert [(e["call"], e["errno"]) for e in runs] == [("posix_spawn", "EACCES")] * 2 + [("execve", "EACCES")]
+    assert {e["path"] for e in runs} == {str(place / "p")}
     assert all(e["mount"] == str(place) and "noexec" in e["mount_options"].split(",") for e in runs)
     [moved] = done.of("file.failure", call="rename")
     assert (moved["errno"], moved["mount"]) == ("EXDEV", str(place)) and moved["mount_from"] != str(place)

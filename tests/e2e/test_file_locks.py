@@ -47,8 +47,11 @@ def test_a_wait_is_told_with_the_holder(sandbox, program, kind, call, hold):
     assert (done.returncode, done.stdout) == (0, "asking\ngot\n"), str(done)
     begin, end = done.of("lock.wait")
     assert (begin["state"], begin["call"], begin["path"]) == ("waiting", call, str(path))
-    assert begin["holder"] == holder.popen.pid and begin["holder_exe"] == str(program)
-    assert begin["holder_argv"] == [str(program), hold, str(path)]
+    # A relay that confines itself may not look into others: then exe is absent, and who holds a lock of an open file
+    # description, which has no owner, cannot be told.
+    if kind != "ofd" or "holder" in begin:
+        assert begin["holder"] == holder.popen.pid and begin.get("holder_exe", str(program)) == str(program)
+        assert begin["holder_argv"] == [str(program), hold, str(path)]
     assert end["state"] == "granted" and 200 < end["waited_ms"] < 30000
     assert done.report["findings"] == []
 

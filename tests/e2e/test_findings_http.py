@@ -1,4 +1,6 @@
 """Answers that say no, come late, or end too early: each made by an index with one fault, met by a real tool."""
+import base64
+import hashlib
 import itertools
 import shlex
 import time
@@ -44,7 +46,6 @@ def once(status, **headers):
 
 
 def wants_password(handler):
-    import base64
     wanted = "Basic " + base64.b64encode(b"me:secret").decode()
     if handler.headers.get("Authorization") == wanted:
         return None
@@ -198,3 +199,23 @@ def test_full_disk_and_503(sandbox, npm, clients, faulty, private_mounts):
     assert done.codes() == ["server-error", "disk-full"], done
     assert {f["severity"] for f in done.report["findings"]} == {"error"}
     keep_record(done, "mixed-503-full-disk")
+
+
+def test_digest_mismatch(sandbox, clients, faulty):
+    """A mirror delivers another file than it states; pip notices too, and says only that hashes do not match."""
+    def other_file(handler):
+        if handler.path.startswith("/files/moss") and not handler.path.endswith(".metadata"):
+            return answer(handler, 200, b"another file\n", X_Checksum_Sha256="0" * 64)
+        return None
+    explained(sandbox, pip(clients, faulty(other_file), "--no-deps", package="moss"), "digest-mismatch", "0" * 64,
+              "/files/moss")
+
+
+def test_a_digest_that_fits_is_none(sandbox, faulty):
+    good = hashlib.sha256(b"the file\n").digest()
+    headers = {"Repr_Digest": f"sha-256=:{base64.b64encode(good).decode()}:"}
+    index = faulty(lambda handler: answer(handler, 200, b"the file\n", **headers))
+    done = sandbox.tapline(["sh", "-c", f"curl -sS -o x {index.url}/file; exit 3"])
+    [body] = done.of("http.body")
+    assert body["sha256"] == body["stated_sha256"] == good.hex()
+    assert done.report["findings"] == []

@@ -5,7 +5,9 @@ import base64
 import hashlib
 import os
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from proxies import OK, ScriptedProxy, Squid, dial, pump, read_head
 from relays import Relay, connect_head
 from test_upstream_kinds import get
-from upstreams import SquidDigest
+from upstreams import SquidDigest, exactly
 
 BASIC = base64.b64encode(b"me:secret").decode()
 EMPTY = b"Content-Length: 0\r\n\r\n"
@@ -76,7 +78,7 @@ def is_digest(head, nonce="n1", algorithm="sha256"):
 
     def h(text):
         return hashlib.new(algorithm, text.encode()).hexdigest()
-    a1, a2 = h(f"me:{got['realm']}:secret"), h(f"CONNECT:{got['uri']}")
+    a1, a2 = h(f"me:{got['realm']}:secret"), h(f"{head.split()[0].decode()}:{got['uri']}")
     assert got["uri"] == head.split()[1].decode()
     return got["response"] == h(f"{a1}:{nonce}:{got['nc']}:{got['cnonce']}:auth:{a2}")
 
@@ -181,6 +183,58 @@ def test_run_with_digest(tapline_run, origin):
     done.assert_worked()
 
 
+# -- requests that are forwarded as they are
+
+def answers_when(right, refusal):
+    """Refuse requests until right(head), then answer them; proxy.heads and proxy.bodies get what was asked."""
+    def script(client, head, proxy):
+        while head:
+            length = int(field(head, "Content-Length") or 0)
+            proxy.bodies = [*getattr(proxy, "bodies", []), exactly(client, length)]
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes" if right(head) else refusal)
+            head = read_head(client)
+            if head:
+                proxy.heads.append(head)
+    return script
+
+
+@pytest.mark.parametrize("data", [None, b"small body"], ids=["GET", "POST"])
+@pytest.mark.parametrize("name", ["basic", "digest", "several-in-one-field"])
+def test_a_challenge_to_a_plain_request_is_answered(sandbox, name, data):
+    right, refusals = ASKING[name]
+    posted = ["--data-binary", data.decode()] if data else []
+    with ScriptedProxy(answers_when(right, refusals[0])) as proxy, \
+            Relay(sandbox, "--upstream", login(proxy.port)) as relay:
+        done = sandbox.run(["curl", "-sS", "--max-time", "20", "--proxy", relay.url, *posted,
+                            "http://a.example/[1-3]?x=y"])
+        assert done.stdout == "yesyesyes", done
+        assert field(proxy.heads[0], "Proxy-Authorization") is None
+        assert len(proxy.heads) == 4, "what it wants is known after the first time"
+        assert set(proxy.bodies) == {data or b""}
+        relay.stop()
+    assert "secret" not in relay.record.read_text() and BASIC not in relay.record.read_text()
+    assert relay.report()["findings"] == []
+
+
+def test_a_plain_request_with_wrong_credentials_ends(sandbox):
+    refusal = challenge("Proxy-Authenticate: Basic realm=x", SHA)
+    with ScriptedProxy(answers_when(lambda head: False, refusal)) as proxy, \
+            Relay(sandbox, "--upstream", login(proxy.port)) as relay:
+        done = sandbox.run(["curl", "-sS", "--max-time", "20", "--proxy", relay.url, "-o", "/dev/null", "-w",
+                            "%{http_code}", "http://a.example/"])
+        assert done.stdout == "407", done
+        said = [(field(head, "Proxy-Authorization") or "-").split()[0] for head in proxy.heads]
+        assert said == ["-", "Digest", "Basic"]
+
+
+def test_squid_with_digest_for_plain_requests(sandbox, make_index):
+    plain = make_index(certs=None)
+    with SquidDigest() as squid, Relay(sandbox, "--upstream", squid.url) as relay:
+        done = sandbox.run(["curl", "-sS", "--max-time", "60", "--proxy", relay.url, "-o", "/dev/null", "-w",
+                            "%{http_code}\n", f"{plain.url}/echo?n=[1-60]"])
+        assert done.stdout.split() == ["200"] * 60, done
+
+
 # -- where they come from
 
 def netrc(sandbox, port, mode=0o600, text=None):
@@ -240,6 +294,16 @@ def test_a_password_is_not_left_on_the_command_line(sandbox, how):
         done = relay.stop()
     assert "can be seen by other users" in done.stderr and "verysecret" not in done.stderr
     assert "verysecret" not in relay.record.read_text()
+
+
+def test_a_password_of_the_command_line_survives_a_reload(sandbox, origin):
+    """It is overwritten in what ps shows, and read again on SIGHUP."""
+    with Squid(user="me", password="secret") as squid, Relay(sandbox, "--upstream", squid.url) as relay:
+        assert get(sandbox, relay, origin) == ["200"]
+        for _ in range(2):
+            relay.process.popen.send_signal(signal.SIGHUP)
+            time.sleep(0.3)
+            assert get(sandbox, relay, origin) == ["200"]
 
 
 def test_no_note_where_there_is_no_password(sandbox):

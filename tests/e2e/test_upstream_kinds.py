@@ -183,6 +183,7 @@ def test_socks_faults_are_told(sandbox, name):
     assert (event["result"], event["stage"], event["errno"]) == ("failed", "proxy", errno_name), event
     [finding] = relay.report()["findings"]
     assert finding["code"].startswith("proxy-") and str(proxy.port) in finding["summary"], finding
+    assert any(f"--proxy socks5h://127.0.0.1:{proxy.port} " in c for c in finding["remedy"]["commands"]), finding
 
 
 def test_socks_by_address_does_not_give_the_name(sandbox, origin):
