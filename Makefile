@@ -53,7 +53,7 @@ CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
 .DEFAULT_GOAL := all
 .PHONY: all help deps try check check-unit \
         check-corpus check-counts counts-accept check-e2e check-live check-catalogue \
-        check-compat check-faults check-kills coverage fuzz fuzz-targets \
+        check-compat check-clients check-faults check-kills coverage fuzz fuzz-targets \
         dist deb bench lint install uninstall \
         clean clients FORCE
 .DELETE_ON_ERROR:
@@ -175,6 +175,11 @@ $(FUZZ_BIN): $B/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h tests/fuzz/fuzz_http.h 
 
 check-e2e: all clients
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/gates tests/e2e $(PYTEST_ARGS)
+
+#: make check-clients every client of docs/clients.md against a local index, bare and under tapline; writes that page (long)
+check-clients: all
+	sh contrib/deps.sh install build check clients
+	BUILD=$(abspath $B) $(PYTHON) -B tests/clients_table/table.py --write docs/clients.md
 
 #: make check-live the tests that use the public index this machine's tools are configured for
 check-live: all

@@ -30,8 +30,8 @@ enum wire_type {
         WIRE_PASSED = 32, /* this went by without the relay: struct wire_passed */
         WIRE_NAME,        /* an address for this name? struct wire_name, name; answered by VERDICT:
                            * WIRE_STATE_OPEN with the address in peer, or WIRE_STATE_UNKNOWN */
-        WIRE_TRUST = 64,  /* the program has loaded roots: struct wire_trust, then path or bytes */
         WIRE_LOCK = 48,   /* a lock that somebody else holds: struct wire_lock, path NUL */
+        WIRE_TRUST = 64,  /* the program has loaded roots: struct wire_trust, then path or bytes */
 };
 
 struct wire_head {

@@ -67,19 +67,84 @@ static int64_t now_ms(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Files of which a lock was refused to this process, so that it can be told when it got it after
+ * all. A hint, as files_fold.c's: what finds no place is not told of. */
+static struct {
+        _Atomic uint64_t file; /* 0: none */
+        _Atomic int64_t since_ms;
+} refusals[8];
+static _Atomic int refused; /* places taken */
+
+enum { REFUSALS = sizeof refusals / sizeof *refusals };
+
+static uint64_t file_of(int fd)
+{
+        struct stat st;
+
+        if (sys(SYS_fstat, fd, &st, 0) < 0)
+                return 0;
+        return ((uint64_t)st.st_dev * 1099511628211u ^ st.st_ino) | 1;
+}
+
+static void note_refused(int fd)
+{
+        uint64_t file = file_of(fd);
+
+        for (int i = 0; i < REFUSALS; i++)
+                if (atomic_load_explicit(&refusals[i].file, memory_order_relaxed) == file)
+                        return;
+        for (int i = 0; file != 0 && i < REFUSALS; i++) {
+                uint64_t none = 0;
+
+                if (!atomic_compare_exchange_strong(&refusals[i].file, &none, file))
+                        continue;
+                atomic_store(&refusals[i].since_ms, now_ms());
+                atomic_fetch_add(&refused, 1);
+                return;
+        }
+}
+
+__attribute__((cold, noinline)) static void note_got(const char *name, int fd)
+{
+        int saved = errno;
+        uint64_t file = file_of(fd);
+
+        for (int i = 0; file != 0 && i < REFUSALS; i++) {
+                int64_t since = atomic_load(&refusals[i].since_ms);
+                uint64_t expected = file;
+
+                if (!atomic_compare_exchange_strong(&refusals[i].file, &expected, 0))
+                        continue;
+                atomic_fetch_sub(&refused, 1);
+                files_lock(name, fd, WIRE_LOCK_GRANTED, now_ms() - since);
+        }
+        errno = saved;
+}
+
 static bool is_held(int result)
 {
         return __builtin_expect(result < 0, 0) && (errno == EAGAIN || errno == EACCES);
 }
 
-/* The end of a call that did not have to wait. */
+/* The end of a call that did not wait. */
 static int locked(int result, const char *name, int fd)
 {
-        if (is_held(result))
+        if (is_held(result)) {
+                note_refused(fd);
                 files_lock(name, fd, WIRE_LOCK_REFUSED, 0);
-        else if (__builtin_expect(result < 0, 0))
+        } else if (__builtin_expect(result < 0, 0)) {
                 files_failed_fd(name, fd, WIRE_INTENT_LOCK);
+        }
         return result;
+}
+
+/* The same for a call that takes a lock rather than gives it back. */
+static int taken(int result, const char *name, int fd)
+{
+        if (result == 0 &&
+            __builtin_expect(atomic_load_explicit(&refused, memory_order_relaxed), 0))
+                note_got(name, fd);
+        return locked(result, name, fd);
 }
 
 /* The end of one that had. A signal handler that interrupts it is how programs set a limit. */
@@ -95,11 +160,11 @@ EXPORT int flock(int fd, int operation)
         int64_t since;
         int result;
 
-        if ((operation & LOCK_NB) != 0 || !config.ready)
+        if ((operation & LOCK_UN) != 0 || !config.ready)
                 return locked(REAL(flock)(fd, operation), "flock", fd);
         result = REAL(flock)(fd, operation | LOCK_NB);
-        if (!is_held(result))
-                return locked(result, "flock", fd);
+        if ((operation & LOCK_NB) != 0 || !is_held(result))
+                return taken(result, "flock", fd);
         since = now_ms();
         files_lock("flock", fd, WIRE_LOCK_WAITING, 0);
         return waited(REAL(flock)(fd, operation), "flock", fd, since);
@@ -112,11 +177,11 @@ static int lock_section(lockf_function *real, int fd, int command, off_t len)
         int64_t since;
         int result;
 
-        if (command != F_LOCK || !config.ready)
+        if ((command != F_LOCK && command != F_TLOCK) || !config.ready)
                 return locked(real(fd, command, len), "lockf", fd);
         result = real(fd, F_TLOCK, len);
-        if (!is_held(result))
-                return locked(result, "lockf", fd);
+        if (command == F_TLOCK || !is_held(result))
+                return taken(result, "lockf", fd);
         since = now_ms();
         files_lock("lockf", fd, WIRE_LOCK_WAITING, 0);
         return waited(real(fd, command, len), "lockf", fd, since);
@@ -140,6 +205,14 @@ static int without_waiting(int command)
         return command == F_SETLKW ? F_SETLK : command == F_OFD_SETLKW ? F_OFD_SETLK : 0;
 }
 
+/* F_UNLCK comes the same way. A result of 0 says that argument was good. */
+static int asked(int result, int fd, const void *argument)
+{
+        if (result == 0 && ((const struct flock *)argument)->l_type == F_UNLCK)
+                return 0;
+        return taken(result, "fcntl", fd);
+}
+
 typedef int fcntl_function(int fd, int command, ...);
 
 static int control_lock(fcntl_function *real, int fd, int command, void *argument)
@@ -148,10 +221,11 @@ static int control_lock(fcntl_function *real, int fd, int command, void *argumen
         int64_t since;
 
         if (first == 0 || !config.ready)
-                return locked(real(fd, command, argument), "fcntl", fd);
+                return asked(real(fd, command, argument), fd, argument);
         result = real(fd, first, argument);
         if (!is_held(result))
-                return result == 0 ? 0 : locked(real(fd, command, argument), "fcntl", fd);
+                return result == 0 ? asked(0, fd, argument)
+                                   : locked(real(fd, command, argument), "fcntl", fd);
         since = now_ms();
         files_lock("fcntl", fd, WIRE_LOCK_WAITING, 0);
         return waited(real(fd, command, argument), "fcntl", fd, since);

@@ -4,7 +4,10 @@
 #include "caller.h"
 #include "config.h"
 #include "real.h"
+#include "sys.h"
 #include "trust.h"
+
+#include <fcntl.h>
 
 /* OpenSSL's types and functions, by their names in its headers; we have none of those here. */
 typedef struct ssl_st SSL;
@@ -15,6 +18,7 @@ typedef struct stack_st OPENSSL_STACK;
 int SSL_in_before(const SSL *ssl);
 int SSL_is_server(const SSL *ssl);
 int SSL_get_verify_mode(const SSL *ssl);
+int SSL_get_fd(const SSL *ssl);
 SSL_CTX *SSL_get_SSL_CTX(const SSL *ssl);
 X509_STORE *SSL_CTX_get_cert_store(const SSL_CTX *ctx);
 OPENSSL_STACK *X509_STORE_get0_objects(const X509_STORE *store);
@@ -37,6 +41,16 @@ static bool store_is_empty(void *caller, const SSL *ssl)
                count_of(objects_of(store_of(context_of(ssl)))) == 0;
 }
 
+/* In a call that waits for the origin's answer the relay would wait for the call. One who loads
+ * roots meanwhile does not wait in it. */
+static bool waits(void *caller, const SSL *ssl)
+{
+        __typeof__(&SSL_get_fd) get_fd = CALLER_REAL(caller, SSL_get_fd);
+        int fd = get_fd != NULL ? get_fd(ssl) : -1;
+
+        return fd >= 0 && (sys(SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK) == 0;
+}
+
 /* Returns true if told. */
 static bool tell_loading(void *caller, const SSL *ssl)
 {
@@ -45,7 +59,8 @@ static bool tell_loading(void *caller, const SSL *ssl)
         __typeof__(&SSL_get_verify_mode) mode_of = CALLER_REAL(caller, SSL_get_verify_mode);
 
         if (in_before == NULL || is_server == NULL || mode_of == NULL || !in_before(ssl) ||
-            is_server(ssl) || (mode_of(ssl) & VERIFY_PEER) == 0 || !store_is_empty(caller, ssl))
+            is_server(ssl) || (mode_of(ssl) & VERIFY_PEER) == 0 || waits(caller, ssl) ||
+            !store_is_empty(caller, ssl))
                 return false;
         trust_tell_loading(true);
         return true;

@@ -147,7 +147,7 @@ static enum finding_code code_anywhere(const struct file_fault *fault, const str
                 return FINDING_TOO_MANY_OPEN_FILES;
         if (ours && event_field_is(event, "errno", "EXDEV"))
                 return FINDING_CROSS_DEVICE_RENAME;
-        if (ours && event_field_is(event, "intent", "lock") &&
+        if ((ours || place->in_home) && event_field_is(event, "intent", "lock") &&
             IN_LIST(event, "errno", no_lock_errnos))
                 return FINDING_LOCKS_UNSUPPORTED;
         return FINDING_CODE_COUNT;

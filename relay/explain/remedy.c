@@ -94,7 +94,9 @@ static void move_temporary(struct draft *d, const struct facts *facts,
         bool space = group->code == FINDING_DISK_FULL || group->code == FINDING_QUOTA_EXCEEDED ||
                      group->code == FINDING_INODES_EXHAUSTED;
 
-        if (text_is_below(path, temp != NULL ? temp : "/tmp"))
+        if (facts->tools.shared != NULL && text_is_below(path, facts->tools.shared))
+                add_export(d, "XDG_CACHE_HOME", "cache", place);
+        else if (text_is_below(path, temp != NULL ? temp : "/tmp"))
                 add_export(d, "TMPDIR", "tmp", place);
         else if (mount != NULL && group->code == FINDING_QUOTA_EXCEEDED)
                 text_add(&d->commands, "quota -s");

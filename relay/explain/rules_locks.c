@@ -46,7 +46,11 @@ static bool refusal_counts(const struct facts *facts, const json_t *event)
 /* The wait that was longest when the run ended; a refusal only if there is none. */
 static struct wait longest(const struct facts *facts)
 {
-        int64_t end_us = event_get_time_us(facts->end);
+        size_t count = facts->events->count;
+        /* Without its end a record ends where it was cut off, as a hanging run is. */
+        const json_t *last =
+                facts->end != NULL || count == 0 ? facts->end : facts->events->items[count - 1];
+        int64_t end_us = event_get_time_us(last);
         struct wait worst = {0};
 
         for (size_t i = 0; i < facts->events->count; i++) {
@@ -57,7 +61,8 @@ static struct wait longest(const struct facts *facts)
                 if (!event_is(event, "lock.wait") ||
                     !(refused || event_field_is(event, "state", "waiting")) ||
                     was_granted(facts, i, event) ||
-                    (refused ? !refusal_counts(facts, event) : ms < LONG_MS / 5))
+                    (refused ? !refusal_counts(facts, event)
+                             : facts->end != NULL && ms < LONG_MS / 5))
                         continue;
                 if (worst.event == NULL || (worst.refused && !refused))
                         worst = (struct wait){event, refused ? 0 : ms, refused};

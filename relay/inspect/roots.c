@@ -35,11 +35,17 @@ struct set {
         uint64_t words[SET_WORDS];
 };
 
+/* What a process runs, as far as we may look: a relay that confines itself cannot follow exe. */
+struct program {
+        struct stat exe; /* st_ino 0: not known */
+        char name[64];   /* proc(5)'s comm */
+};
+
 struct process {
         pid_t pid;
         struct set set;
         bool told;
-        struct stat exe;         /* of the program that told it; st_ino 0: not known */
+        struct program program;  /* that told it */
         unsigned loading;        /* handshakes under way that load roots */
         int64_t loading_from_ms; /* the last of them */
         struct bundle memory;    /* certificates that came one by one */
@@ -75,20 +81,32 @@ static void forget(struct process *p)
         p->loading = 0;
 }
 
-/* The program that pid runs now. */
-static void look_at_program(pid_t pid, struct stat *exe)
+static void look_at_program(pid_t pid, struct program *program)
 {
         char path[40];
 
         snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-        if (stat(path, exe) < 0)
-                exe->st_ino = 0;
+        if (stat(path, &program->exe) < 0)
+                program->exe.st_ino = 0;
+        snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+        FILE *file = fopen(path, "re");
+        if (!file || !fgets(program->name, sizeof program->name, file))
+                *program->name = '\0';
+        if (file)
+                fclose(file);
+}
+
+static bool is_other_program(const struct program *a, const struct program *b)
+{
+        if (a->exe.st_ino && b->exe.st_ino)
+                return a->exe.st_ino != b->exe.st_ino || a->exe.st_dev != b->exe.st_dev;
+        return strcmp(a->name, b->name) != 0;
 }
 
 static void has_told(struct process *p)
 {
         if (!p->told)
-                look_at_program(p->pid, &p->exe);
+                look_at_program(p->pid, &p->program);
         p->told = true;
 }
 
@@ -335,7 +353,7 @@ static pid_t parent_of(pid_t pid)
 static struct process *speaker_for(struct roots *r, pid_t pid)
 {
         struct process *p = find(r, pid);
-        struct stat exe = {0};
+        struct program program = {0};
         pid_t at = pid;
 
         for (int i = 0; !p && at > 1 && i < ANCESTORS; i++) {
@@ -344,10 +362,8 @@ static struct process *speaker_for(struct roots *r, pid_t pid)
         }
         if (!p || !p->told)
                 return NULL;
-        look_at_program(pid, &exe);
-        bool other = exe.st_ino && p->exe.st_ino &&
-                     (exe.st_ino != p->exe.st_ino || exe.st_dev != p->exe.st_dev);
-        return other ? NULL : p;
+        look_at_program(pid, &program);
+        return is_other_program(&program, &p->program) ? NULL : p;
 }
 
 X509_STORE *roots_store(struct roots *r, pid_t pid)

@@ -369,8 +369,16 @@ void flow_keep(struct flow *flow)
                 flow->head = NULL;
                 flow->head_cap = 0;
         }
-        flow_limit(flow, KEEP_MS);
+        flow_limit(flow, flow->relay->draining && flow->head_len == 0 ? 1 : KEEP_MS);
         loop_defer(flow->relay->loop, &flow->again);
+}
+
+void flow_close_idle(struct relay *relay)
+{
+        for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
+                if (flow->state == FLOW_HEAD && flow->kept && flow->head_len == 0)
+                        flow_close(flow,
+                                   &(struct flow_end){"relay", "eof", "closed while idle", 0});
 }
 
 static void take_out(struct side *to, struct side *from)
@@ -391,6 +399,8 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
                 return NULL;
         flow->public_listener = old->public_listener;
         flow->auth_tried = old->auth_tried;
+        if (flow->options != old->options)
+                way_drop_spare(old); /* what it is compared with may have been freed by then */
         flow->spare = old->spare;
         flow->spare_fd = old->spare_fd;
         old->spare = NULL;

@@ -151,6 +151,9 @@ int flow_give_up_client(struct flow *flow);
 /* The client may ask for more: wait for its next request. What head holds belongs to that. */
 void flow_keep(struct flow *flow);
 
+/* The relay stops: close the clients' connections that wait for a next request. */
+void flow_close_idle(struct relay *relay);
+
 /* End flow, but not its client's connection, which goes on in a new flow (returned, borrowed) with
  * what head holds. NULL when out of memory: nothing has happened. */
 struct flow *flow_hand_over(struct flow *flow, const struct flow_end *end);

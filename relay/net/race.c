@@ -150,7 +150,8 @@ static void ready(struct watch *w, uint32_t events)
 
         if (r->over || w->fd < 0)
                 return;
-        if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        if ((events & (EPOLLERR | EPOLLHUP)) != 0 &&
+            getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
                 error = errno;
         if (error != 0) {
                 attempt_failed(a, error);

@@ -224,6 +224,7 @@ static void start_drain(struct handles *h)
         relay->draining = true;
         listener_close_all(relay);
         held_check_all(relay);
+        flow_close_idle(relay);
         loop_uv(relay->loop)->data = relay->loop;
         uv_timer_start(&h->drain, drained, (uint64_t)relay->options->drain_ms, 0);
 }

@@ -227,37 +227,52 @@ void reply_head_timeout(struct flow *flow)
                            &(struct flow_end){"client", "error", "no request came", ETIMEDOUT});
 }
 
+/* RFC 9209 error types of a connection that did not come about, be it ours or a SOCKS proxy's. */
+static const char *connect_type(const struct dial_result *result)
+{
+        switch (result->error) {
+        case ETIMEDOUT:
+                return "connection_timeout";
+        case ECONNREFUSED:
+                return result->stage == DIAL_CONNECT ? "connection_refused"
+                                                     : "destination_unavailable";
+        case ECONNRESET:
+                return "connection_terminated";
+        case ENETUNREACH:
+        case EHOSTUNREACH:
+                return "destination_ip_unroutable";
+        default:
+                return "destination_unavailable";
+        }
+}
+
+static const char *http_proxy_type(const struct dial_result *result)
+{
+        if (result->proxy_status != 0)
+                return "http_protocol_error";
+        if (result->error == ETIMEDOUT)
+                return "http_response_timeout";
+        return result->error == ECONNRESET ? "connection_terminated" : "http_protocol_error";
+}
+
 /* RFC 9209 error type for a failed dial. */
 static const char *error_type(const struct dial_result *result)
 {
         if (result->own)
                 return "proxy_loop_detected";
+        if (result->auth_wanted)
+                return "proxy_configuration_error";
         if (result->tls_failed)
-                return "tls_protocol_error";
+                return strstr(result->text, "certificate") != NULL ? "tls_certificate_error"
+                                                                   : "tls_protocol_error";
         switch (result->stage) {
         case DIAL_RESOLVE:
                 return result->error == ETIMEDOUT ? "dns_timeout" : "dns_error";
         case DIAL_CONNECT:
-                switch (result->error) {
-                case ETIMEDOUT:
-                        return "connection_timeout";
-                case ECONNREFUSED:
-                        return "connection_refused";
-                case ECONNRESET:
-                        return "connection_terminated";
-                case ENETUNREACH:
-                case EHOSTUNREACH:
-                        return "destination_ip_unroutable";
-                default:
-                        return "destination_unavailable";
-                }
+                return connect_type(result);
         case DIAL_PROXY:
-                if (result->proxy_status != 0)
-                        return "http_protocol_error";
-                if (result->error == ETIMEDOUT)
-                        return "http_response_timeout";
-                return result->error == ECONNRESET ? "connection_terminated"
-                                                   : "http_protocol_error";
+                return result->hop == NULL || hop_is_http(result->hop) ? http_proxy_type(result)
+                                                                       : connect_type(result);
         case DIAL_DONE:
                 break;
         }

@@ -246,6 +246,10 @@ static bool classify(struct flow *flow)
         const char *data = flow->server.out;
         size_t len = flow->server.out_len;
 
+        if (flow->options->inspector == NULL && !record_is_kept(flow->relay->record)) {
+                flow->classified = true; /* there is nobody to look for */
+                return true;
+        }
         if (data == NULL && !flow->client.readable)
                 return false;
         if (data == NULL) {

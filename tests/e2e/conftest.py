@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "index"))
 
 import certs as certs_module  # noqa: E402
+import planted  # noqa: E402
 import runner  # noqa: E402
 import user as user_module  # noqa: E402
 import venvs  # noqa: E402
@@ -60,8 +61,10 @@ def session_dir():
     path = Path(tempfile.mkdtemp(prefix="tapline-e2e-", dir="/tmp"))
     path.chmod(0o755)
     yield path
+    leaks = planted.find(path)
     if not os.environ.get("E2E_KEEP"):
         _remove(path)
+    assert not leaks, "secrets in what tapline wrote:\n" + "\n".join(leaks[:20])
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,23 @@ def test_a_program_that_asks_again_and_again(sandbox, program):
     assert all(e["state"] == "refused" and e["holder"] == holder.popen.pid for e in events)
 
 
+def test_a_program_that_asks_again_until_it_gets_it(sandbox, program):
+    path = sandbox.work / "x.lock"
+    holder = Holder(sandbox, program, "hold", path)
+    timer = threading.Timer(0.7, holder.release)
+    timer.start()
+    script = ("import fcntl, sys, time\nf = open(sys.argv[1])\n"
+              "while True:\n"
+              "    try:\n        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n        break\n"
+              "    except BlockingIOError: time.sleep(0.05)\n"
+              "fcntl.flock(f, fcntl.LOCK_UN)\nfcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)\n")
+    done = sandbox.tapline(["/usr/bin/python3", "-c", script, path])
+    timer.join()
+    states = [e["state"] for e in done.of("lock.wait")]
+    assert done.returncode == 0 and states == ["refused", "granted"], str(done)
+    assert done.of("lock.wait")[1]["waited_ms"] > 100
+
+
 def test_locks_that_are_free_say_nothing(sandbox, program):
     for kind in ("flock", "flock-nb", "fcntl", "ofd", "lockf"):
         done = sandbox.tapline([program, kind, sandbox.work / "x.lock"])

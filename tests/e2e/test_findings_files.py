@@ -3,6 +3,8 @@ test_poetry_faults.py and test_npm.py. Each is met by a real tool as the unprivi
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +148,35 @@ def test_quota_exceeded(sandbox, npm, index, private_mounts):
                      mounts=mounts)
     os.unlink(sandbox.root / "image")
     pasted(sandbox, done, argv, env=env, mounts=mounts)
+
+
+@pytest.fixture
+def without_locks(sandbox):
+    """The user's ~/.cache as a file system that gives no locks."""
+    if not user_module.IS_ROOT:
+        pytest.skip("a file system that others may use needs root")
+    where = sandbox.user.make_dir(sandbox.home / ".cache")
+    behind = sandbox.user.make_dir(sandbox.root / "behind")
+    server = subprocess.Popen(["/usr/bin/python3", Path(__file__).with_name("nolocks.py"), behind, where,
+                               str(sandbox.user.uid)], stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not os.path.ismount(where):
+        assert server.poll() is None and time.monotonic() < deadline, "the file system does not come about"
+        time.sleep(0.05)
+    yield where
+    subprocess.run(["umount", "-l", where], check=True)
+    server.terminate()
+    server.wait(10)
+
+
+# As HTTP caches in SQLite do it (hishel, requests-cache), without their minutes of patience.
+CACHED = ("import os, sqlite3; cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache'); "
+          "sqlite3.connect(cache + '/http.sqlite', timeout=0.3).execute('create table answers (url)')")
+
+
+def test_locks_unsupported(sandbox, without_locks):
+    """SQLite says "database is locked" of a database that nobody else has ever opened."""
+    argv = ["/usr/bin/python3", "-c", CACHED]
+    done = explained(sandbox, argv, "locks-unsupported", without_locks, "ENOLCK", "fuse")
+    assert "database is locked" in done.stderr
+    pasted(sandbox, done, argv)

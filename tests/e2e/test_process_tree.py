@@ -91,7 +91,7 @@ def test_trust_comes_back_into_a_cleaned_environment_only(sandbox):
     assert cleaned["SSL_CERT_FILE"] == "/mine"
     assert set(kept) <= set(cleaned)
     without = dict(variables(sandbox.tapline(["env", "-u", "SSL_CERT_FILE", "/usr/bin/env"], inspect=True)))
-    assert "SSL_CERT_FILE" not in without and "CURL_CA_BUNDLE" in without
+    assert "SSL_CERT_FILE" not in without and "NODE_EXTRA_CA_CERTS" in without
 
 
 def test_a_cleaned_environment_can_be_inspected(sandbox, index):

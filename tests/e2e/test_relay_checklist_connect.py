@@ -11,7 +11,8 @@ from messages import Origin, ask, request
 from origins import RawServer, free_port, receive_all, receive_exactly
 from proxies import LOGIN_PAGE, TUNNELS, ScriptedProxy, pump, read_head, refuse, send_and_close
 from proxies import dial as dial_target
-from relays import Relay, connect_head, read_answer, read_answer_head
+from relays import Relay, connect_head, eventually, read_answer, read_answer_head
+from upstreams import socks_script
 
 
 @pytest.fixture
@@ -151,6 +152,32 @@ def test_failures_of_the_upstream_name_their_type(sandbox, name):
         assert answer.fields["connection"] == "close"
 
 
+SOCKS_FAILURES = {2: "destination_unavailable", 3: "destination_ip_unroutable", 4: "destination_ip_unroutable",
+                  6: "connection_timeout"}
+
+
+@pytest.mark.parametrize("code", SOCKS_FAILURES)
+def test_failures_of_a_socks_upstream_name_their_type(sandbox, code):
+    with ScriptedProxy(socks_script(code=code)) as proxy, Relay(sandbox, "--upstream", f"socks5h://127.0.0.1:{proxy.port}") as relay:
+        assert proxy_status(relay.ask(connect_head("index.example:443")))["error"] == SOCKS_FAILURES[code]
+
+
+def test_failures_of_tls_with_the_upstream_name_their_type(sandbox, make_index):
+    index = make_index()
+    with RawServer(lambda connection: connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")) as plain:
+        for port, error in ((index.port, "tls_certificate_error"), (plain.port, "tls_protocol_error")):
+            with Relay(sandbox, "--upstream", f"https://localhost:{port}") as relay:
+                assert proxy_status(relay.ask(connect_head("index.example:443")))["error"] == error
+
+
+def test_what_an_upstream_is_asked(sandbox):
+    with ScriptedProxy(refuse(403, "Forbidden", b"no")) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
+        for target in ("index.example:443", "[2001:db8::1]:8443", "192.0.2.1:80"):
+            relay.ask(connect_head(target, "1.1", "X-Mine: 1", "Cookie: a=b"))
+            assert proxy.heads[-1].decode() == \
+                f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Connection: Keep-Alive\r\n\r\n"
+
+
 def test_a_redirection_is_a_failure_that_says_where_to(sandbox):
     script = refuse(302, "Found", b"", "Location: http://login.example/")
     with ScriptedProxy(script) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
@@ -227,7 +254,56 @@ def test_a_407_keeps_the_clients_connection_for_the_retry(sandbox):
             talk(client)
         relay.stop()
     assert [e["proxy_status"] for e in relay.of("upstream")] == [407, 407, 200]
+    assert relay.report()["findings"] == [], "a challenge that was met is nobody's fault"
     assert "bWU6c2VjcmV0" not in relay.record.read_text()
+
+
+def test_the_retry_goes_out_on_the_connection_that_was_challenged(sandbox):
+    """NTLM takes three messages on one connection; another client gets another connection."""
+    challenger = Challenger()
+    with RawServer(echo) as server, ScriptedProxy(challenger) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
+        target = f"127.0.0.1:{server.port}"
+        with relay.dial() as client, relay.dial() as other:
+            assert ask(client, connect_head(target)).fields["proxy-authenticate"] == "NTLM round0"
+            assert ask(other, connect_head(target)).fields["proxy-authenticate"] == "NTLM round0"
+            answer = ask(client, connect_head(target, "1.1", "Proxy-Authorization: NTLM one"))
+            assert (answer.status, answer.fields["proxy-authenticate"]) == (407, "NTLM round1")
+            client.sendall(connect_head(target, "1.1", "Proxy-Authorization: NTLM two"))
+            assert read_answer_head(client).status == 200
+            talk(client)
+            assert challenger.connections == 2
+        relay.stop()
+    assert challenger.seen == [[], [], [b"NTLM one"], [b"NTLM two"]]
+
+
+def test_a_kept_connection_that_has_ended_meanwhile(sandbox):
+    """The proxy says that it keeps it and closes it all the same: the retry goes out on a new one."""
+    def forgetful(client, head, proxy):
+        if b"Proxy-Authorization" in head:
+            return TUNNELS["plain"](client, head, proxy)
+        return send_and_close(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n")(client, head, proxy)
+    with RawServer(echo) as server, ScriptedProxy(forgetful) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay, \
+            relay.dial() as client:
+        target = f"127.0.0.1:{server.port}"
+        assert ask(client, connect_head(target)).status == 407
+        time.sleep(0.2)
+        client.sendall(connect_head(target, "1.1", "Proxy-Authorization: Basic eA=="))
+        assert read_answer_head(client).status == 200
+        talk(client)
+
+
+def test_a_kept_connection_is_closed_with_its_client(sandbox):
+    ended = []
+
+    def wait(client, head, proxy):
+        client.sendall(b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n")
+        ended.append(client.recv(1))
+    with ScriptedProxy(wait) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
+        with relay.dial() as client:
+            assert ask(client, connect_head("index.example:443")).status == 407
+            time.sleep(0.1)
+            assert ended == []
+        eventually(lambda: ended == [b""])
 
 
 @pytest.mark.parametrize("case", ["http-1.0", "close", "early-bytes"])

@@ -1,6 +1,7 @@
 """Plain HTTP through `tapline relay`: connections that stay, and messages as RFC 9110 and 9112 want a proxy to
 pass them on. What goes wrong in other relays is tested against scripted origins; docs/relay.md has the list."""
 
+import signal
 import time
 
 import pytest
@@ -29,6 +30,7 @@ def test_one_connection_on_each_side_serves_all_requests(relay):
         relay.stop()
     assert len(relay.of("connect", kind="http")) == len(relay.of("flow.close", port=origin.port)) == 1
     assert len(relay.of("http.request")) == len(relay.of("http.body", complete=True)) == 5
+    assert relay.report()["findings"] == []
 
 
 def test_the_next_request_may_go_elsewhere(relay):
@@ -107,6 +109,26 @@ def test_http_1_0_clients_are_closed(relay):
     assert origin.requests[0].line == "GET / HTTP/1.1"
 
 
+def test_a_relay_that_stops_closes_idle_clients_and_tells_busy_ones(sandbox):
+    """They would hold it up otherwise; a request that is under way gets its answer."""
+    def late(connection, got):
+        time.sleep(1)
+        connection.sendall(OK)
+    with Origin() as origin, Origin(late) as slow, Relay(sandbox, "--drain", "8") as relay, relay.dial() as idle, \
+            relay.dial() as busy:
+        assert ask(idle, request(f"{origin.url}/")).status == 200
+        busy.sendall(request(f"{slow.url}/"))
+        eventually(lambda: slow.requests)
+        relay.process.popen.send_signal(signal.SIGTERM)
+        idle.settimeout(3)
+        assert receive_all(idle) == b""
+        answer = read_message(busy)
+        assert (answer.body, answer.fields["connection"]) == (b"ok", "close")
+        assert receive_all(busy) == b""
+        relay.process.wait(15)
+        relay.events = []
+
+
 # -- repeating
 
 def silent_second_time(connection, got):
@@ -123,6 +145,8 @@ def test_an_idempotent_request_on_a_stale_connection_is_sent_once_more(relay, me
         assert [r.line.split(" ")[0] for r in origin.requests[1:]] == [method, method]
         assert {r.body for r in origin.requests[1:]} == {body}
         assert origin.connections == 2
+        relay.stop()
+    assert relay.report()["findings"] == [], "it was made good"
 
 
 def test_others_are_not_repeated(relay):

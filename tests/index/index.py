@@ -128,6 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.body = self._read_body()
         self.url = urllib.parse.urlsplit(self.path)
         self.query = dict(urllib.parse.parse_qsl(self.url.query))
+        if (file := self.server.index.files.get(urllib.parse.unquote(self.url.path))) is not None:
+            return self._answer(200, file, kind="application/octet-stream")
         parts = [urllib.parse.unquote(p) for p in self.url.path.split("/") if p]
         route = getattr(self, "_get_" + parts[0].replace("-", "_"), None) if parts else None
         if route is None:
@@ -265,6 +267,10 @@ class _Handler(BaseHTTPRequestHandler):
         target = to if left <= 1 else f"/redirect/{left - 1}?to={urllib.parse.quote(to)}"
         self._answer(302, b"elsewhere\n", {"Location": target}, "text/plain")
 
+    def _get_login(self, parts):
+        """A cookie whose value is the path's, backwards, so that the URL does not hold it; then elsewhere."""
+        self._answer(302, b"", {"Set-Cookie": f"session={parts[0][::-1]}; Path=/", "Location": "/echo"}, "text/plain")
+
     def _get_status(self, parts):
         status = int(parts[0])
         extra = {"Retry-After": "1"} if status in (429, 503) else {}
@@ -306,6 +312,7 @@ class Index:
         self.dir.mkdir(parents=True, exist_ok=True)
         self.log_path = self.dir / "served.jsonl"
         self.certs, self.host = certs, host
+        self.files = {}  # more to serve: path -> bytes
         self.tree = None  # a directory whose files and repositories are served
         self.stopping = threading.Event()
         self.errors = []
