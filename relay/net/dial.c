@@ -439,6 +439,13 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
         d->watch = (struct watch){.ready = ready, .fd = -1};
         d->name = copy(request->name);
         d->authorization = copy(request->authorization);
+        if ((d->name == NULL) != (request->name == NULL) ||
+            (d->authorization == NULL) != (request->authorization == NULL)) {
+                free(d->name);
+                wipe_free(d->authorization);
+                free(d);
+                return NULL;
+        }
         d->port = request->port;
         d->via = request->via;
         d->plain = request->plain;

@@ -42,7 +42,7 @@ static bool queue_head(struct flow *flow, const struct forward_response *r)
         if (out == NULL)
                 return false;
         forward_print_response(out, r);
-        if (fclose(out) == 0)
+        if (fclose(out) == 0 && text != NULL)
                 result = side_queue(&flow->client, text, len);
         free(text);
         return result == 0;

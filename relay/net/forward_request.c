@@ -106,7 +106,7 @@ static int queue_request(struct flow *flow, struct forward_request *r)
         if (out != NULL) {
                 r->authorization = auth;
                 forward_print_request(out, r);
-                if (fclose(out) == 0)
+                if (fclose(out) == 0 && text != NULL)
                         result = side_queue(&flow->server, text, len);
         }
         if (text != NULL)

@@ -51,7 +51,7 @@ static const char *const names[CALL_COUNT] = {
         "setsockopt", "getsockname", "getpeername", "shutdown"};
 
 static atomic_ulong counts[CALL_COUNT];
-static int chosen = -1, fail_errno, fail_all;
+static int chosen = -1, fail_errno, fail_all, trace; /* trace: FAIL_TRACE is set */
 static unsigned long fail_at;
 static char count_path[4096];
 
@@ -92,6 +92,7 @@ __attribute__((constructor)) static void begin(void)
         sigaction(SIGSEGV, &act, NULL);
         signal(SIGBUS, died);
         signal(SIGABRT, died);
+        trace = getenv("FAIL_TRACE") != NULL;
         unsetenv("FAIL");
         unsetenv("FAIL_COUNT");
         unsetenv("LD_PRELOAD");
@@ -119,6 +120,12 @@ static int fails(enum call call)
 
         if ((int)call != chosen || (fail_all ? n < fail_at : n != fail_at))
                 return 0;
+        if (trace) {
+                void *frames[32];
+
+                trace = 0;
+                backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+        }
         errno = fail_errno;
         return 1;
 }

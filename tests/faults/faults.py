@@ -113,7 +113,7 @@ class Day:
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LD_PRELOAD": str(shim), "FAIL_COUNT": str(folder / "counts"),
                "SSL_CERT_FILE": str(origins.certs.ca)}
         if fail:
-            env["FAIL"] = fail
+            env |= {"FAIL": fail, "FAIL_TRACE": "1"}     # where it was, for the message
         argv = [build / "tapline", "relay", "--listen", f"127.0.0.1:{self.port}", "--socket", self.control, "--bypass", "none",
                 "--record", self.record, "--drain", "0.2", *INSPECT]
         self.stderr = open(folder / "stderr", "w+b")
@@ -235,6 +235,8 @@ class Day:
             self.problems.append(f"the relay ended with {status} and said nothing")
         if self.record.exists():
             self.readable()
+        if self.problems and "failing.so" in said:
+            self.problems[-1] += f"\n{said[said.index('failing.so'):][:1500]}"
 
     def readable(self):
         lines = self.record.read_bytes().split(b"\n")
