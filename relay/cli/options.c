@@ -36,10 +36,28 @@ const struct option_def option_table[] = {
          true,
          "hosts that are reached directly: names, .suffixes, addresses, CIDR blocks, each with an "
          "optional :port, or * (default: no_proxy of the environment)"},
-        {"inspect", 0, "WHEN", "auto", FOR_RUN, OPTION_STRING, AT(inspect), true,
+        {"inspect", 0, "WHEN", "auto", FOR_RUN | FOR_RELAY, OPTION_STRING, AT(inspect), true,
          "look inside TLS: never, auto (a client that refuses is passed through from then on) or "
          "always "
          "(default: never; --inspect alone: auto)"},
+        {"ca-out", 0, "FILE", NULL, FOR_RELAY, OPTION_STRING, AT(ca_out), false,
+         "with --inspect: write the certificate of the relay's authority here, for clients to "
+         "trust; "
+         "its key stays in memory (default: nowhere)"},
+        {"client-cert", 0, "HOST=FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_LIST, AT(client_certs),
+         true,
+         "with --inspect: a certificate and its key (PEM, mode 0600) for a host that asks for one; "
+         "may be "
+         "given more than once (default: such connections pass through untouched)"},
+        {"keylog", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(keylog), false,
+         "with --inspect: append the keys of both TLS connections to this file, in the form of NSS "
+         "(default: nowhere)"},
+        {"pcap", 0, "FILE", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(pcap), false,
+         "with --inspect: write what passes, with its keys, to this file for Wireshark (pcapng; "
+         "default: "
+         "nowhere)"},
+        {"digest", 0, NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(digest), true,
+         "record the SHA-256 of each complete body"},
         {"bypass", 0, "LIST", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(bypass), false,
          "what is not sent through the relay, as in --no-proxy; loopback is left alone unless the "
          "list is "

@@ -25,6 +25,9 @@ struct options {
         char *netrc; /* a path, or "" for ~/.netrc */
         char *no_proxy;
         char *inspect;
+        char *ca_out;
+        char *keylog, *pcap;
+        char **client_certs; /* HOST=FILE; NULL-terminated, or NULL */
         char *bypass;
         char *record;
         char *config;
@@ -40,7 +43,7 @@ struct options {
         char *quic;          /* "pass" or "refuse" */
         char *only, *except; /* names of programs, as tapline_program.h has them */
         char *via;           /* name, "off", or NULL */
-        bool quiet, verbose, help, fix, capture;
+        bool quiet, verbose, help, digest, fix, capture;
         enum inspect_mode inspect_mode; /* from inspect, checked */
         enum resolve_mode resolve_mode; /* from resolve, checked */
         int drain_ms;                   /* from drain, checked */

@@ -64,6 +64,7 @@ static int fill(struct plan *plan)
                                        .logins = plan->logins,
                                        .allow = plan->allow,
                                        .admin = plan->options.admin,
+                                       .digest = plan->options.digest,
                                        .limits = limits,
                                        .workers = (unsigned)workers,
                                        .drain_ms = plan->options.drain_ms,

@@ -3,6 +3,7 @@
 #include "net/relay.h"
 #include "cli/commands.h"
 #include "cli/confine.h"
+#include "cli/inspection.h"
 #include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/plan.h"
@@ -28,7 +29,8 @@ static void usage(void)
              "proxy.\n");
         options_help(FOR_RELAY);
         puts("\n  tapline relay --listen 127.0.0.1:8083 --upstream http://proxy.example:3128\n"
-             "  curl --proxy http://127.0.0.1:8083 https://index.example/simple/");
+             "  curl --proxy http://127.0.0.1:8083 https://index.example/simple/\n"
+             "  tapline relay --listen 127.0.0.1:8083 --inspect --ca-out ca.pem --record r.jsonl");
 }
 
 /* A socket that a dead relay left behind is in the way; one that answers is not ours to take. */
@@ -61,13 +63,15 @@ static int clear_socket(const char *path)
         return 0;
 }
 
-/* What does not change with the configuration: sockets, record, and who is told when to reload. */
+/* What does not change with the configuration: sockets, record, inspection, and who is told when to
+ * reload. */
 struct session {
         int argc;
         char **argv;  /* borrowed: passwords too, which reading them hides in what ps(1) sees */
         char *socket; /* owned */
         struct record *record; /* owned */
         struct activation activation;
+        struct inspection inspection;
 };
 
 static void attach(struct session *session, struct plan *plan);
@@ -113,6 +117,7 @@ static void attach(struct session *session, struct plan *plan)
 {
         plan->relay.socket_path = session->socket;
         plan->relay.record = session->record;
+        plan->relay.inspector = session->inspection.inspector;
         plan->relay.activation = &session->activation;
         plan->relay.reload = reload;
         plan->relay.reload_ctx = session;
@@ -151,6 +156,8 @@ static int serve(struct session *session, struct plan *plan)
         int result;
 
         attach(session, plan);
+        if (plan->relay.inspector != NULL)
+                inspector_prepare(plan->relay.inspector);
         confine_to_own(session, &plan->options);
         result = relay_new(&relay, &plan->relay);
         if (result < 0) {
@@ -182,7 +189,10 @@ static int open_session(struct session *session, const struct options *o)
         if (result < 0)
                 fprintf(stderr, "tapline: cannot write the record %s: %s\n", o->record,
                         strerror(-result));
-        return result < 0 ? -1 : clear_socket(session->socket);
+        if (result < 0 || clear_socket(session->socket) < 0 ||
+            inspection_start(&session->inspection, o, session->record) < 0)
+                return -1;
+        return inspection_write_ca(&session->inspection, o);
 }
 
 /* Takes the plan. */
@@ -201,6 +211,7 @@ static int relay_with(struct plan *plan, int argc, char **argv)
         } else {
                 plan_free(plan);
         }
+        inspection_free(&session.inspection);
         record_free(session.record);
         free(session.socket);
         return status;

@@ -3,6 +3,7 @@
 #include "cli/childenv.h"
 #include "cli/commands.h"
 #include "cli/fix.h"
+#include "cli/inspection.h"
 #include "cli/limits.h"
 #include "cli/options.h"
 #include "cli/paths.h"
@@ -12,7 +13,6 @@
 #include "cli/way.h"
 #include "explain/explain.h"
 #include "inspect/bundle.h"
-#include "inspect/inspector.h"
 #include "tapline_names.h"
 #include "tapline_program.h"
 
@@ -33,9 +33,7 @@ struct run {
         char *library; /* libtapline.so */
         char *record_path;
         struct record *record;
-        struct ca *ca;
-        struct trust *trust;
-        struct inspector *inspector;
+        struct inspection inspection;
         struct childenv *env;
         struct relay_child relay;
         struct capture capture; /* with --capture */
@@ -142,7 +140,7 @@ static int export_ca(struct run *r)
 
         if (asprintf(&path, "%s/ca.der", r->dir) < 0)
                 return -ENOMEM;
-        result = bundle_write_der(ca_certificate(r->ca), path);
+        result = bundle_write_der(ca_certificate(r->inspection.ca), path);
         if (result == 0)
                 childenv_set(r->env, TAPLINE_ENV_CA, path);
         free(path);
@@ -151,25 +149,14 @@ static int export_ca(struct run *r)
 
 static int prepare_inspection(struct run *r)
 {
-        const char *problem = NULL;
+        const struct inspection *in = &r->inspection;
         int result;
 
-        if (r->options.inspect_mode == INSPECT_NEVER)
+        if (inspection_start(&r->inspection, &r->options, r->record) < 0)
+                return -1;
+        if (in->inspector == NULL)
                 return 0;
-        result = trust_load(&r->trust, environ, &problem);
-        if (result < 0)
-                return complain("read", "the certificates that this system trusts", -result);
-        if (problem != NULL)
-                fprintf(stderr, "tapline: note: %s\n", problem);
-        r->ca = ca_new();
-        if (r->ca == NULL)
-                return complain("make", "a certificate authority for this run", errno);
-        r->inspector = inspector_new(r->ca, r->trust, r->record,
-                                     r->options.inspect_mode == INSPECT_ALWAYS ? INSPECTOR_ALWAYS
-                                                                               : INSPECTOR_AUTO);
-        if (r->inspector == NULL)
-                return complain("prepare", "inspection", errno);
-        result = trust_export(r->trust, ca_certificate(r->ca), r->dir, childenv_set_kept, r->env);
+        result = trust_export(in->trust, ca_certificate(in->ca), r->dir, childenv_set_kept, r->env);
         if (result == 0)
                 result = export_ca(r);
         return result < 0 ? complain("write certificates to", r->dir, -result) : 0;
@@ -184,7 +171,8 @@ static int start_relay(struct run *r)
                                         .bypass = r->way.bypass,
                                         .resolve = (enum relay_resolve)r->options.resolve_mode,
                                         .record = r->record,
-                                        .inspector = r->inspector,
+                                        .inspector = r->inspection.inspector,
+                                        .digest = r->options.digest,
                                         .lifetime_fd = -1,
                                         .ready_fd = -1,
                                         .drain_ms = r->options.drain_ms};
@@ -194,17 +182,6 @@ static int start_relay(struct run *r)
         options.limits = limits;
         return relay_child_start(&r->relay, &options) < 0 ? complain("start", "the relay", ECHILD)
                                                           : 0;
-}
-
-/* From here on only the relay needs the keys. */
-static void forget_keys(struct run *r)
-{
-        inspector_free(r->inspector);
-        ca_free(r->ca);
-        trust_free(r->trust);
-        r->inspector = NULL;
-        r->ca = NULL;
-        r->trust = NULL;
 }
 
 static int prepare_environment(struct run *r)
@@ -239,7 +216,8 @@ static int prepare(struct run *r, char **command)
         supervise_prepare();
         if (prepare_inspection(r) < 0 || start_relay(r) < 0)
                 return -1;
-        forget_keys(r);
+        /* From here on only the relay needs the keys. */
+        inspection_free(&r->inspection);
         if (r->options.fix && fix_caches(r->catalogue, command, r->env, r->record) < 0)
                 return complain("look at", "the caches", ENOMEM);
         return prepare_environment(r);
@@ -323,7 +301,7 @@ static int run_command(struct run *r, char **command)
 
 static void run_fini(struct run *r)
 {
-        forget_keys(r);
+        inspection_free(&r->inspection);
         record_free(r->record);
         if (r->dir != NULL)
                 path_remove_run_dir(r->dir);

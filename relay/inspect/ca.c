@@ -1,10 +1,13 @@
 /* ca.c: the CA of one run. Owns its keys, which exist in this process's memory only, and the cache
  * of leafs. What a certificate looks like is leaf.c's business. Used by handshake.c and trust's
  * export (for the certificate). */
+#define OPENSSL_SUPPRESS_DEPRECATED /* for new_leaf_key() alone */
 #include "inspect/ca.h"
 #include "inspect/leaf.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +30,26 @@ struct leaf {
 struct ca {
         EVP_PKEY *key, *leaf_ec, *leaf_rsa; /* owned; leaf_rsa NULL until needed */
         X509 *cert;                         /* owned */
-        struct leaf *leafs;                 /* owned; oldest first */
+        pthread_t rsa_maker;                /* running or to be joined, if rsa_begun */
+        bool rsa_begun, rsa_joined;
+        atomic_bool rsa_made; /* the thread has nothing more to do */
+        struct leaf *leafs;   /* owned; longest unused first */
 };
+
+/* A key in OpenSSL's older form. X509_set_pubkey(3) takes that as it is, while one of EVP_EC_gen()
+ * is written out and read back for each certificate, which takes seven times as long as signing it.
+ */
+static EVP_PKEY *new_leaf_key(void)
+{
+        EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+        EVP_PKEY *key = EVP_PKEY_new();
+
+        if (ec && key && EC_KEY_generate_key(ec) && EVP_PKEY_assign_EC_KEY(key, ec))
+                return key;
+        EC_KEY_free(ec);
+        EVP_PKEY_free(key);
+        return NULL;
+}
 
 struct ca *ca_new(void)
 {
@@ -37,7 +58,7 @@ struct ca *ca_new(void)
         if (!ca)
                 return NULL;
         ca->key = EVP_EC_gen("P-256");
-        ca->leaf_ec = EVP_EC_gen("P-256");
+        ca->leaf_ec = new_leaf_key();
         ca->cert = ca->key ? leaf_make_ca(ca->key) : NULL;
         if (ca->leaf_ec && ca->cert)
                 return ca;
@@ -55,12 +76,21 @@ static void drop_leaf(struct ca *ca, struct leaf *leaf)
         free(leaf);
 }
 
+static void join_rsa(struct ca *ca)
+{
+        if (!ca->rsa_begun || ca->rsa_joined)
+                return;
+        pthread_join(ca->rsa_maker, NULL);
+        ca->rsa_joined = true;
+}
+
 void ca_free(struct ca *ca)
 {
         if (!ca)
                 return;
         while (ca->leafs)
                 drop_leaf(ca, ca->leafs);
+        join_rsa(ca);
         X509_free(ca->cert);
         EVP_PKEY_free(ca->key);
         EVP_PKEY_free(ca->leaf_ec);
@@ -86,12 +116,28 @@ static void cache_key(char *out, size_t cap, const char *name, const X509 *origi
         snprintf(out, cap, "%c%s/%s", rsa ? 'r' : 'e', hex, name);
 }
 
+static void *make_rsa(void *arg)
+{
+        struct ca *ca = arg;
+
+        ca->leaf_rsa = EVP_RSA_gen(2048);
+        atomic_store(&ca->rsa_made, true);
+        return NULL;
+}
+
+bool ca_prepare_rsa(struct ca *ca)
+{
+        if (!ca->rsa_begun && pthread_create(&ca->rsa_maker, NULL, make_rsa, ca) == 0)
+                ca->rsa_begun = true;
+        return !ca->rsa_begun || atomic_load(&ca->rsa_made);
+}
+
 static EVP_PKEY *leaf_key(struct ca *ca, bool rsa)
 {
         if (!rsa)
                 return ca->leaf_ec;
-        if (!ca->leaf_rsa)
-                ca->leaf_rsa = EVP_RSA_gen(2048);
+        ca_prepare_rsa(ca);
+        join_rsa(ca);
         return ca->leaf_rsa;
 }
 
@@ -122,8 +168,12 @@ static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_
 
         cache_key(cached_as, sizeof cached_as, name, origin, rsa);
         HASH_FIND_STR(ca->leafs, cached_as, leaf);
-        if (leaf)
+        if (leaf) {
+                /* The table is in order of use. */
+                HASH_DEL(ca->leafs, leaf);
+                HASH_ADD_KEYPTR(hh, ca->leafs, leaf->key, strlen(leaf->key), leaf);
                 return leaf;
+        }
         X509 *cert = leaf_make(ca->cert, ca->key, key, name, origin);
         return cert ? keep_leaf(ca, cached_as, cert) : NULL;
 }
@@ -133,7 +183,7 @@ int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, bool rs
         EVP_PKEY *key = leaf_key(ca, rsa);
         struct leaf *leaf = key ? get_leaf(ca, name, origin, key, rsa) : NULL;
 
-        if (leaf && SSL_use_certificate(ssl, leaf->cert) == 1 && SSL_use_PrivateKey(ssl, key) == 1)
+        if (leaf && SSL_use_cert_and_key(ssl, leaf->cert, key, NULL, 1) == 1)
                 return 0;
         ERR_clear_error();
         return -EIO;

@@ -16,8 +16,14 @@ void ca_free(struct ca *ca); /* NULL allowed */
 
 X509 *ca_certificate(const struct ca *ca); /* borrowed */
 
+/* The RSA key takes a tenth of a second to make. Starts that in a thread of its own, at the first
+ * call; returns true once the key is there (or could not be made: then ca_use_leaf fails). Never
+ * blocks. */
+bool ca_prepare_rsa(struct ca *ca);
+
 /* Give ssl a leaf for name (a host name, lower-cased A-label, or an IP literal), cached by name;
- * rsa for clients that take no ECDSA. When origin is not NULL the leaf bears the DNS names and
+ * rsa for clients that take no ECDSA (waits for the key,
+ * if ca_prepare_rsa was not asked before). When origin is not NULL the leaf bears the DNS names and
  * addresses of that certificate, so that a client's check of the name comes out as it would have.
  * Returns 0 or -errno. */
 int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, bool rsa);

@@ -22,6 +22,12 @@ int handshake_on_chain(X509_STORE_CTX *store, void *unused);
 /* SSL_CTX_set_client_cert_cb(3): stops the handshake; we have no certificate of the client's. */
 int handshake_on_certificate_request(SSL *ssl, X509 **cert, EVP_PKEY **key);
 
+/* SSL_CTX_sess_set_new_cb(3): keeps the origin's session for the next connection. */
+int handshake_on_session(SSL *ssl, SSL_SESSION *session);
+
+/* SSL_CTX_set_keylog_callback(3): to the key log and the capture, where the user wants them. */
+void handshake_on_secret(const SSL *ssl, const char *line);
+
 /* SSL_CTX_set_info_callback(3): remembers alerts. */
 void handshake_on_info(const SSL *ssl, int where, int value);
 

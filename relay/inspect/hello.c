@@ -169,6 +169,8 @@ int hello_read(SSL *ssl, struct hello *out)
                 error = hello_read_versions(out, data, len);
         else
                 add_version(out, SSL_client_hello_get0_legacy_version(ssl));
+        out->wants_status =
+                SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_status_request, &data, &len) == 1;
         out->takes_ecdsa = has_ecdsa_signature(ssl) &&
                            (out->max_version == TLS1_3_VERSION || has_ecdsa_cipher(ssl));
         return error;

@@ -16,6 +16,7 @@ struct hello {
                 alpn[32]; /* the part of the client's list that we can inspect, in its order */
         size_t alpn_len;
         int min_version, max_version; /* of TLS 1.2 and 1.3; 0: neither is offered */
+        bool wants_status;            /* a stapled OCSP answer (RFC 6066 section 8) */
         bool takes_ecdsa;             /* P-256 with SHA-256 */
 };
 

@@ -3,6 +3,7 @@
  * connection are in handshake.c. Used by intercept.c and by net/. */
 #include "inspect/inspector.h"
 #include "inspect/handshake.h"
+#include "inspect/secret_file.h"
 #include "inspect/wire.h"
 
 #include <ctype.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include <openssl/err.h>
@@ -19,6 +21,7 @@ enum {
         SPARE_CAP = 32, /* half a megabyte: what a busy turn of the loop uses at once */
         NAME_CAP = 256,
         SKIPPED_EARLY_DATA = 1 << 20,
+        READ_BUFFER = 65536 + 1024,
 };
 
 struct distrusted {
@@ -32,7 +35,9 @@ static void set_common(SSL_CTX *ctx)
         SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
         SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
+        /* Four records at a time: a call of recv(2) costs more than decrypting one. */
         SSL_CTX_set_read_ahead(ctx, 1);
+        SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_info_callback(ctx, handshake_on_info);
 }
@@ -65,6 +70,8 @@ static SSL_CTX *origin_context_new(void)
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, handshake_on_verify);
         SSL_CTX_set_cert_verify_callback(ctx, handshake_on_chain, NULL);
         SSL_CTX_set_client_cert_cb(ctx, handshake_on_certificate_request);
+        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(ctx, handshake_on_session);
         return ctx;
 }
 
@@ -97,15 +104,56 @@ struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct recor
         in->trust = trust;
         in->record = record;
         in->mode = mode;
+        in->keylog = -1;
         in->wire = wire_method_new();
         in->client_ctx = client_context_new(in);
         in->origin_ctx = origin_context_new();
-        if (in->wire && in->client_ctx && in->origin_ctx)
+        in->resume = resume_new();
+        in->corks[0] = malloc(WIRE_CORK);
+        in->corks[1] = malloc(WIRE_CORK);
+        if (in->wire && in->client_ctx && in->origin_ctx && in->corks[0] && in->corks[1] &&
+            in->resume)
                 return in;
         inspector_free(in);
         ERR_clear_error();
         errno = ENOMEM;
         return NULL;
+}
+
+static void tell_secrets(struct inspector *in)
+{
+        SSL_CTX_set_keylog_callback(in->client_ctx, handshake_on_secret);
+        SSL_CTX_set_keylog_callback(in->origin_ctx, handshake_on_secret);
+}
+
+int inspector_set_keylog(struct inspector *in, const char *path)
+{
+        int fd = secret_file_open(path, false);
+
+        if (fd < 0)
+                return fd;
+        in->keylog = fd;
+        tell_secrets(in);
+        return 0;
+}
+
+int inspector_set_pcap(struct inspector *in, const char *path)
+{
+        in->pcap = pcap_new(path);
+        if (!in->pcap)
+                return -errno;
+        tell_secrets(in);
+        return 0;
+}
+
+void inspector_log_secret(struct inspector *in, const char *line)
+{
+        char out[512]; /* 32 bytes of client random and 64 of secret, in hexadecimal */
+        int len = snprintf(out, sizeof out, "%s\n", line);
+
+        if (in->keylog >= 0 && len > 0 && (size_t)len < sizeof out)
+                secret_file_write(in->keylog, out, (size_t)len);
+        OPENSSL_cleanse(out, sizeof out);
 }
 
 static void drop_distrusted(struct inspector *in, struct distrusted *d)
@@ -125,6 +173,13 @@ void inspector_free(struct inspector *in)
                 free(in->chunks);
                 in->chunks = next;
         }
+        resume_free(in->resume);
+        pcap_free(in->pcap);
+        if (in->keylog >= 0)
+                close(in->keylog);
+        client_certs_free(in->client_certs);
+        free(in->corks[0]);
+        free(in->corks[1]);
         SSL_CTX_free(in->client_ctx);
         SSL_CTX_free(in->origin_ctx);
         BIO_meth_free(in->wire);

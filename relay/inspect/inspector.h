@@ -7,6 +7,9 @@
 #include <stdbool.h>
 
 #include "inspect/ca.h"
+#include "inspect/client_cert.h"
+#include "inspect/pcap.h"
+#include "inspect/resume.h"
 #include "inspect/trust.h"
 #include "record/writer.h"
 
@@ -18,15 +21,20 @@ enum inspector_mode {
 };
 
 struct inspector {
-        struct ca *ca;         /* borrowed */
-        struct trust *trust;   /* borrowed */
-        struct record *record; /* borrowed */
-        SSL_CTX *client_ctx;   /* owned: we are the server */
-        SSL_CTX *origin_ctx;   /* owned: we are the client */
-        BIO_METHOD *wire;      /* owned */
-        bool trusting;         /* origin_ctx has the roots */
+        struct ca *ca;                     /* borrowed */
+        struct trust *trust;               /* borrowed */
+        struct record *record;             /* borrowed */
+        SSL_CTX *client_ctx;               /* owned: we are the server */
+        SSL_CTX *origin_ctx;               /* owned: we are the client */
+        BIO_METHOD *wire;                  /* owned */
+        struct resume *resume;             /* owned: sessions with origins */
+        struct client_certs *client_certs; /* owned: of the user, for origins that ask; or NULL */
+        struct pcap *pcap;                 /* owned, or NULL */
+        int keylog;                        /* owned descriptor, or -1 */
+        bool trusting;                     /* origin_ctx has the roots */
         enum inspector_mode mode;
         struct distrusted *distrusted; /* owned; oldest first */
+        char *corks[2];                /* owned: WIRE_CORK bytes each, in use during a turn only */
         void *chunks;                  /* owned: spare buffers, each pointing at the next */
         unsigned chunk_count;
 };
@@ -36,6 +44,12 @@ struct inspector {
 struct inspector *inspector_new(struct ca *ca, struct trust *trust, struct record *record,
                                 enum inspector_mode mode);
 void inspector_free(struct inspector *in); /* NULL allowed */
+
+/* On the user's demand, before the first connection: append the keys of both legs to a file in the
+ * form of NSS, or write captures with keys (pcap.h). Return 0 or -errno. */
+int inspector_set_keylog(struct inspector *in, const char *path);
+int inspector_set_pcap(struct inspector *in, const char *path);
+void inspector_log_secret(struct inspector *in, const char *line); /* no newline */
 
 /* Read the roots that origins are verified against (some 25 ms). The first connection does it if
  * nobody has before. Returns 0 or -ENOMEM. */

@@ -7,9 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
+#include <linux/sockios.h>
+
 #include <openssl/err.h>
+
+enum {
+        HANDSHAKE_MS = 300000, /* a client that is stopped for a while may go on */
+        WAIT_MS = 5,           /* between two looks at what no descriptor tells of */
+        LINGER_MS = 600000,    /* an answer that takes long after the request's end may come */
+};
 
 int64_t session_now_ms(void)
 {
@@ -34,6 +43,12 @@ static bool set_up(struct intercept *ic, const struct intercept_setup *setup)
 
         wire_init(&ic->client.wire, setup->client_fd, WIRE_MUTE);
         wire_init(&ic->origin.wire, setup->origin_fd, WIRE_OPEN);
+        if (ic->inspector->pcap) {
+                wire_capture(&ic->client.wire,
+                             pcap_leg_new(ic->inspector->pcap, setup->client_fd, true));
+                wire_capture(&ic->origin.wire,
+                             pcap_leg_new(ic->inspector->pcap, setup->origin_fd, false));
+        }
         ic->recorder = recorder_new(setup->origin);
         bool ok = ic->recorder && copy_string(&ic->name, setup->name) &&
                   copy_string(&ic->address, setup->address) &&
@@ -55,6 +70,8 @@ struct intercept *intercept_new(const struct intercept_setup *setup)
                 return NULL;
         ic->inspector = setup->inspector;
         ic->flow = setup->origin->flow;
+        ic->port = setup->origin->port;
+        ic->deadline_ms = session_now_ms() + HANDSHAKE_MS;
         ic->client.name = "client";
         ic->origin.name = "server";
         ic->client.alert = ic->origin.alert = -1;
@@ -79,6 +96,7 @@ void intercept_free(struct intercept *ic)
         recorder_free(ic->recorder);
         free(ic->name);
         free(ic->address);
+        free(ic->resume_key);
         free((char *)ic->who.exe);
         free(ic);
 }
@@ -91,6 +109,16 @@ static const char *body_reason(const struct intercept *ic)
         return ic->end.first == ic->client.name ? "client closed" : "origin closed";
 }
 
+/* A reset overtakes what is still in our kernel for that side. Then the end is told by a FIN
+ * without close_notify behind it: an error for TLS as well, and nothing that came before is lost.
+ */
+static bool may_abort(const struct end *end)
+{
+        int unsent = 0;
+
+        return ioctl(end->wire.fd, SIOCOUTQNSD, &unsent) < 0 || unsent == 0;
+}
+
 void session_close(struct intercept *ic, const struct end *by, const char *how, const char *reason,
                    int error, const struct end *abort)
 {
@@ -101,8 +129,8 @@ void session_close(struct intercept *ic, const struct end *by, const char *how, 
                 .how = how,
                 .reason = ic->reason,
                 .error = error,
-                .abort_client = abort == &ic->client,
-                .abort_origin = abort == &ic->origin,
+                .abort_client = abort == &ic->client && may_abort(abort),
+                .abort_origin = abort == &ic->origin && may_abort(abort),
         };
         ic->phase = PHASE_CLOSED;
         recorder_finish(ic->recorder, body_reason(ic));
@@ -133,6 +161,18 @@ static void run_phase(struct intercept *ic)
         }
 }
 
+void intercept_ready(struct intercept *ic, bool client, uint32_t events)
+{
+        wire_ready(client ? &ic->client.wire : &ic->origin.wire, events);
+}
+
+static enum intercept_result result_of(const struct intercept *ic)
+{
+        if (ic->phase == PHASE_PASSED)
+                return INTERCEPT_PASS;
+        return ic->phase == PHASE_CLOSED ? INTERCEPT_CLOSED : INTERCEPT_BUSY;
+}
+
 enum intercept_result intercept_drive(struct intercept *ic)
 {
         enum phase before;
@@ -144,9 +184,30 @@ enum intercept_result intercept_drive(struct intercept *ic)
         } while (ic->phase != before);
         /* What OpenSSL has to say was read at once; it must not speak for the next connection. */
         ERR_clear_error();
-        if (ic->phase == PHASE_PASSED)
-                return INTERCEPT_PASS;
-        return ic->phase == PHASE_CLOSED ? INTERCEPT_CLOSED : INTERCEPT_BUSY;
+        return result_of(ic);
+}
+
+uint64_t intercept_limit(const struct intercept *ic)
+{
+        int64_t left = ic->deadline_ms - session_now_ms();
+
+        if (ic->waiting)
+                return WAIT_MS;
+        if (ic->phase == PHASE_PUMP)
+                return pump_is_half_ended(ic) ? LINGER_MS : 0;
+        return left > 0 ? (uint64_t)left : 1;
+}
+
+enum intercept_result intercept_expire(struct intercept *ic)
+{
+        if (ic->waiting && session_now_ms() < ic->deadline_ms)
+                return intercept_drive(ic);
+        if (ic->phase == PHASE_PUMP)
+                pump_expire(ic);
+        else
+                handshake_expire(ic);
+        ERR_clear_error();
+        return result_of(ic);
 }
 
 bool intercept_has_more(const struct intercept *ic)

@@ -2,8 +2,8 @@
  * The client's handshake is suspended after its hello; the origin's is finished first with the
  * client's SNI, ALPN and versions, and verified; then the client gets a leaf and the ALPN the
  * origin chose. Bytes are never changed. Works on two connected non-blocking descriptors that the
- * flow owns; the flow registers them edge-triggered for reading and writing and calls
- * intercept_drive on any readiness. */
+ * flow owns; the flow registers them edge-triggered for reading and writing, tells their readiness
+ * (intercept_ready) and then calls intercept_drive. */
 #ifndef INSPECT_INTERCEPT_H
 #define INSPECT_INTERCEPT_H
 
@@ -51,12 +51,23 @@ struct intercept;
 struct intercept *intercept_new(const struct intercept_setup *setup);
 void intercept_free(struct intercept *ic); /* NULL allowed */
 
+/* One of the descriptors is ready, as epoll says (EPOLLIN and so on, edge-triggered). Tell each
+ * time, then drive. */
+void intercept_ready(struct intercept *ic, bool client, uint32_t events);
+
 /* Do all that can be done without blocking: until both descriptors say EAGAIN, or until one call
  * has moved so much that others should have their turn (then intercept_has_more is true, and no
  * further readiness need come). PASS and CLOSED are final. After half of the connection has ended
  * it stays BUSY until the other half ends; the flow bounds that wait. */
 enum intercept_result intercept_drive(struct intercept *ic);
 bool intercept_has_more(const struct intercept *ic);
+
+/* How long nothing may happen from now on, in ms; 0: any time. Handshakes have a deadline from
+ * their beginning, and a connection of which one half has ended a limit of silence; a few ms mean
+ * that it waits for something that no descriptor tells of. Ask again after each intercept_drive;
+ * when the time is over call intercept_expire, which returns as intercept_drive does. */
+uint64_t intercept_limit(const struct intercept *ic);
+enum intercept_result intercept_expire(struct intercept *ic);
 
 /* The client's bytes consumed so far, early ones included; valid after INTERCEPT_PASS. Borrowed. */
 const char *intercept_hello(const struct intercept *ic, size_t *len);

@@ -108,6 +108,9 @@ static bool stream_ended(struct intercept *ic, struct lane *lane)
         const struct wire *w = &lane->from->wire;
 
         if ((w->error || (w->eof && w->broken)) && !is_late_reset(ic, lane)) {
+                /* First what came before it. */
+                if (!wire_flush(&lane->to->wire) && !lane->to->wire.broken)
+                        return false;
                 close_reset(ic, lane->from, w->error ? w->error : w->broken);
                 return true;
         }
@@ -125,7 +128,6 @@ static bool lane_read(struct intercept *ic, struct lane *lane)
                 session_close(ic, lane->from, "error", "out of memory", ENOMEM, NULL);
                 return true;
         }
-        ERR_clear_error();
         int n = SSL_read(lane->from->ssl, lane->data, INSPECTOR_CHUNK);
         if (n > 0) {
                 lane->len = (size_t)n;
@@ -158,7 +160,6 @@ static void lane_die(struct intercept *ic, struct lane *lane)
 
 static bool lane_write(struct intercept *ic, struct lane *lane, size_t *moved)
 {
-        ERR_clear_error();
         int n = SSL_write(lane->to->ssl, lane->data + lane->at, (int)(lane->len - lane->at));
         if (n > 0) {
                 lane->at += (size_t)n;
@@ -179,7 +180,6 @@ static bool lane_write(struct intercept *ic, struct lane *lane, size_t *moved)
 
 static bool lane_notify(struct lane *lane)
 {
-        ERR_clear_error();
         int result = SSL_shutdown(lane->to->ssl);
 
         if (result < 0 && SSL_get_error(lane->to->ssl, result) == SSL_ERROR_WANT_WRITE &&
@@ -197,7 +197,10 @@ static bool lane_await_fin(struct intercept *ic, struct lane *lane)
 
 static bool lane_shut(struct lane *lane)
 {
+        if (!wire_flush(&lane->to->wire))
+                return false;
         shutdown(lane->to->wire.fd, SHUT_WR);
+        pcap_leg_end(lane->to->wire.capture, false);
         return lane->shut = true;
 }
 
@@ -206,6 +209,10 @@ static bool lane_step(struct intercept *ic, struct lane *lane, size_t *moved)
 {
         if (lane->dead || lane->shut)
                 return false;
+        if (lane->to->wire.broken) {
+                lane_die(ic, lane);
+                return true;
+        }
         if (lane->len)
                 return lane_write(ic, lane, moved);
         if (!lane->ended && !lane->fin)
@@ -231,18 +238,47 @@ static void close_when_done(struct intercept *ic)
                 close_eof(ic);
 }
 
+static bool step(struct intercept *ic, size_t *moved)
+{
+        bool changed = lane_step(ic, &ic->client_to_server, moved);
+
+        if (ic->phase == PHASE_PUMP)
+                changed |= lane_step(ic, &ic->server_to_client, moved);
+        if (ic->phase == PHASE_PUMP)
+                close_when_done(ic);
+        return changed;
+}
+
+static void cork(struct intercept *ic)
+{
+        wire_cork(&ic->client.wire, ic->inspector->corks[0]);
+        wire_cork(&ic->origin.wire, ic->inspector->corks[1]);
+}
+
+static void uncork(struct intercept *ic)
+{
+        wire_uncork(&ic->client.wire);
+        wire_uncork(&ic->origin.wire);
+}
+
 void pump_drive(struct intercept *ic)
 {
         size_t moved = 0;
         bool changed = true;
 
+        ERR_clear_error();
+        cork(ic);
         while (changed && ic->phase == PHASE_PUMP && moved < TURN_BYTES) {
-                changed = lane_step(ic, &ic->client_to_server, &moved);
-                if (ic->phase == PHASE_PUMP)
-                        changed |= lane_step(ic, &ic->server_to_client, &moved);
-                if (ic->phase == PHASE_PUMP)
-                        close_when_done(ic);
+                changed = step(ic, &moved);
+                /* What was collected goes out when there is nothing more to collect, and whether
+                 * it could may change what is to be done. */
+                if (!changed && ic->phase == PHASE_PUMP) {
+                        wire_flush(&ic->client.wire);
+                        wire_flush(&ic->origin.wire);
+                        changed = step(ic, &moved);
+                }
         }
+        uncork(ic);
         if (ic->phase != PHASE_PUMP)
                 return;
         ic->has_more = changed;
@@ -251,4 +287,23 @@ void pump_drive(struct intercept *ic)
                 lane_release(ic, &ic->client_to_server);
         if (!ic->server_to_client.len)
                 lane_release(ic, &ic->server_to_client);
+}
+
+static bool lane_is_over(const struct lane *lane)
+{
+        return lane->ended || lane->fin || lane->dead;
+}
+
+bool pump_is_half_ended(const struct intercept *ic)
+{
+        return lane_is_over(&ic->client_to_server) || lane_is_over(&ic->server_to_client);
+}
+
+void pump_expire(struct intercept *ic)
+{
+        bool client = ic->first == ic->client.name;
+
+        session_close(ic, client ? &ic->client : &ic->origin, "error",
+                      "one side had ended and nothing more came from the other", ETIMEDOUT,
+                      client ? &ic->client : &ic->origin);
 }

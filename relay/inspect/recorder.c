@@ -30,7 +30,7 @@ struct pending {
         uint64_t number; /* the run's */
         char *url;       /* owned, masked; may be NULL */
         unsigned status;
-        EVP_MD_CTX *digest;      /* owned; of the body so far, NULL: none is stated */
+        EVP_MD_CTX *digest;      /* owned; of the body so far, NULL: not wanted */
         char stated[SHA256_HEX]; /* what it should be */
         int64_t head_us;         /* of the request, then of the response */
 };
@@ -96,12 +96,15 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         record_write(r->origin.record, &e);
 }
 
-/* Hash the body only where there is something to compare it with. */
+/* Hash the body only where there is something to compare it with, or the user wants it. */
 static void begin_digest(struct recorder *r, struct pending *p, const struct http_head *head)
 {
-        if (head->status != 200 || p->digest || strcmp(r->origin.source, "tap") == 0 ||
-            !stated_sha256(head, p->stated))
+        bool stated = head->status == 200 && stated_sha256(head, p->stated);
+
+        if (p->digest || strcmp(r->origin.source, "tap") == 0 || (!stated && !r->origin.digest))
                 return;
+        if (!stated)
+                *p->stated = '\0';
         p->digest = EVP_MD_CTX_new();
         if (p->digest && EVP_DigestInit_ex(p->digest, EVP_sha256(), NULL) != 1) {
                 EVP_MD_CTX_free(p->digest);
@@ -133,7 +136,8 @@ static void write_digest(struct event *e, struct pending *p)
                 return;
         stated_print(digest, hex);
         event_str(e, "sha256", hex);
-        event_str(e, "stated_sha256", p->stated);
+        if (*p->stated)
+                event_str(e, "stated_sha256", p->stated);
 }
 
 static void on_response(void *ctx, unsigned index, const struct http_head *head)

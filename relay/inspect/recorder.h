@@ -20,6 +20,7 @@ struct recorder_origin {
         const char *host;   /* used when a request has no Host; may be NULL */
         uint16_t port;
         const char *source; /* "relay" or "tap" */
+        bool digest;        /* record the SHA-256 of each complete body */
         const char *tied;   /* static: how the flow was guessed, NULL: it is known */
 };
 

@@ -48,9 +48,12 @@ struct intercept {
         X509_STORE *(*roots)(void *ctx); /* intercept.h; may be NULL */
         bool (*roots_pending)(void *ctx);
         void *roots_ctx;
+        uint16_t port;
+        char *resume_key;          /* owned: of the session with the origin, or NULL */
         struct recorder *recorder; /* owned */
         struct event_who who;      /* exe owned */
         uint64_t flow;
+        int64_t deadline_ms;  /* of the handshakes */
         int64_t ready_ms;     /* when the client's handshake was done */
         bool hello_read;      /* hello is filled in */
         bool hello_bad;       /* and was not readable */
@@ -59,6 +62,7 @@ struct intercept {
         bool spoken;          /* plaintext has moved, either way */
         bool has_roots;       /* the client's roots are set */
         bool wants_certificate;
+        bool waiting; /* for the RSA key, of which no descriptor tells */
         bool has_more;
         const char *first; /* who ended first, or NULL */
         struct intercept_end end;
@@ -85,21 +89,46 @@ int64_t session_now_ms(void);
 void session_close(struct intercept *ic, const struct end *by, const char *how, const char *reason,
                    int error, const struct end *abort);
 
-/* ---- handshake.c: each does what it can now and moves ic->phase on when done ---- */
+/* ---- handshake.c: each phase does what it can now and moves ic->phase on when done ---- */
+
+struct tls_event;
 
 void handshake_sniff(struct intercept *ic);
 void handshake_hello(struct intercept *ic);
+
+/* The deadline has come before the handshakes were through. */
+void handshake_expire(struct intercept *ic);
+
+/* Leave for PHASE_PASSED: with this event, with none, or with one that says why. */
+void session_pass(struct intercept *ic, const struct tls_event *what);
+void session_pass_silently(struct intercept *ic, const char *reason);
+void session_pass_by_choice(struct intercept *ic, const char *reason);
+
+/* TLS over end's wire. NULL when out of memory. */
+SSL *session_ssl_new(struct intercept *ic, SSL_CTX *ctx, struct end *end);
+
+/* ---- origin.c ---- */
+
+void handshake_begin_origin(struct intercept *ic);
 void handshake_origin(struct intercept *ic);
+
+/* ---- client.c ---- */
+
 void handshake_client(struct intercept *ic);
 
 /* The client has shown that it trusts us, or has left without a word. Only the first call counts.
  */
 void handshake_client_accepted(struct intercept *ic);
 void handshake_client_left(struct intercept *ic);
+void session_report_client(struct intercept *ic, const char *error); /* NULL: all is well */
 
 /* ---- pump.c ---- */
 
 void pump_drive(struct intercept *ic);
 void pump_release(struct intercept *ic); /* give buffers back */
+
+/* One half has ended, the other has not; and it has been silent for too long. */
+bool pump_is_half_ended(const struct intercept *ic);
+void pump_expire(struct intercept *ic);
 
 #endif

@@ -52,6 +52,8 @@ void tls_event_write(const struct intercept *ic, const struct tls_event *what)
         if (*ic->hello.sni)
                 event_str(&e, "sni", ic->hello.sni);
         add_parameters(&e, what->end->ssl);
+        if (origin && what->end->ssl && SSL_session_reused(what->end->ssl))
+                event_bool(&e, "resumed", true);
         event_str(&e, "error", what->error);
         event_str(&e, "verify", what->verify);
         if (what->end->alert >= 0)

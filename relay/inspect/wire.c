@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 enum {
@@ -18,6 +19,12 @@ void wire_init(struct wire *w, int fd, enum wire_mode mode)
         memset(w, 0, sizeof *w);
         w->fd = fd;
         w->mode = mode;
+        w->may_read = w->may_end = true;
+}
+
+void wire_capture(struct wire *w, struct pcap_leg *leg)
+{
+        w->capture = leg;
 }
 
 static void drop_kept(struct wire *w)
@@ -33,6 +40,8 @@ void wire_fini(struct wire *w)
         free(w->held);
         w->held = NULL;
         w->held_len = 0;
+        pcap_leg_free(w->capture);
+        w->capture = NULL;
         w->fd = -1;
 }
 
@@ -56,6 +65,7 @@ static int keep(struct wire *w, const char *data, size_t len)
 int wire_preload(struct wire *w, const char *data, size_t len)
 {
         w->bytes += len;
+        pcap_leg_bytes(w->capture, true, data, len);
         return len ? keep(w, data, len) : 0;
 }
 
@@ -64,24 +74,39 @@ static bool is_ended(const struct wire *w)
         return w->eof || w->error;
 }
 
-/* Returns bytes read, or 0 with eof or error set where that is so. */
+void wire_ready(struct wire *w, uint32_t events)
+{
+        bool end = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+
+        w->may_read |= end || (events & EPOLLIN) != 0;
+        w->may_end |= end;
+}
+
+/* Returns bytes read, or 0 with eof or error set where that is so. Fewer bytes than there is room
+ * for were the last ones (epoll(7)), unless an end is behind them that epoll told together with
+ * them. */
 static size_t receive(struct wire *w, char *out, size_t cap)
 {
         ssize_t n;
 
-        if (is_ended(w))
+        if (is_ended(w) || !w->may_read)
                 return 0;
         do
                 n = recv(w->fd, out, cap, MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
         if (n > 0) {
                 w->bytes += (uint64_t)n;
+                pcap_leg_bytes(w->capture, true, out, (size_t)n);
+                w->may_read = (size_t)n == cap || w->may_end;
                 return (size_t)n;
         }
-        if (n == 0)
+        if (n == 0) {
                 w->eof = true;
-        else if (errno != EAGAIN && errno != EWOULDBLOCK)
+                pcap_leg_end(w->capture, true);
+        } else if (errno != EAGAIN && errno != EWOULDBLOCK)
                 w->error = errno;
+        else
+                w->may_read = w->may_end = false;
         return 0;
 }
 
@@ -140,8 +165,10 @@ static size_t transmit(struct wire *w, const char *data, size_t len)
         do
                 n = send(w->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
-        if (n >= 0)
+        if (n >= 0) {
+                pcap_leg_bytes(w->capture, false, data, (size_t)n);
                 return (size_t)n;
+        }
         if (errno != EAGAIN && errno != EWOULDBLOCK)
                 w->broken = errno;
         return 0;
@@ -159,17 +186,63 @@ static int hold(struct wire *w, const char *data, size_t len)
         return (int)len;
 }
 
-bool wire_flush(struct wire *w)
+static bool flush_held(struct wire *w)
 {
-        while (w->held_len) {
-                size_t n = transmit(w, w->held, w->held_len);
-                if (!n)
-                        return false;
-                w->held_len -= n;
-                memmove(w->held, w->held + n, w->held_len);
+        size_t done = 0, n;
+
+        while (done < w->held_len && (n = transmit(w, w->held + done, w->held_len - done)) > 0)
+                done += n;
+        w->held_len -= done;
+        if (w->held_len) {
+                memmove(w->held, w->held + done, w->held_len);
+                return false;
         }
         free(w->held);
         w->held = NULL;
+        return true;
+}
+
+static bool flush_cork(struct wire *w)
+{
+        size_t done = 0, n;
+
+        while (done < w->cork_len && (n = transmit(w, w->cork + done, w->cork_len - done)) > 0)
+                done += n;
+        w->cork_len -= done;
+        memmove(w->cork, w->cork + done, w->cork_len);
+        return !w->cork_len;
+}
+
+bool wire_flush(struct wire *w)
+{
+        if (w->held_len && !flush_held(w))
+                return false;
+        return !w->cork_len || flush_cork(w);
+}
+
+void wire_cork(struct wire *w, char *scratch)
+{
+        w->cork = scratch;
+        w->cork_len = 0;
+}
+
+void wire_uncork(struct wire *w)
+{
+        /* What the kernel does not take now is kept by the connection itself. */
+        if (!wire_flush(w) && w->cork_len && hold(w, w->cork, w->cork_len) < 0)
+                w->broken = w->broken ? w->broken : ENOMEM;
+        w->cork = NULL;
+        w->cork_len = 0;
+}
+
+/* Returns false when there is no room now. */
+static bool collect(struct wire *w, const char *data, size_t len)
+{
+        if (w->held_len || len > WIRE_CORK - w->cork_len)
+                if (!wire_flush(w) || len > WIRE_CORK)
+                        return false;
+        memcpy(w->cork + w->cork_len, data, len);
+        w->cork_len += len;
         return true;
 }
 
@@ -188,6 +261,8 @@ static int on_write(BIO *bio, const char *data, int len)
         case WIRE_OPEN:
                 break;
         }
+        if (w->cork && collect(w, data, (size_t)len))
+                return len;
         size_t n = wire_flush(w) ? transmit(w, data, (size_t)len) : 0;
         if (n)
                 return (int)n;

@@ -57,6 +57,8 @@ static void side_ready(struct watch *w, uint32_t events)
 
         if ((events & (EPOLLRDHUP | EPOLLERR)) == EPOLLRDHUP)
                 side->fin_seen = true;
+        if (side->flow->intercept != NULL)
+                intercept_ready(side->flow->intercept, side_is_client(side), events);
         if ((events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
                 side->readable = side->ending = true;
         else if ((events & EPOLLIN) != 0)
@@ -164,6 +166,8 @@ static void limit_reached(uv_timer_t *timer)
 
         if (flow->state == FLOW_HEAD)
                 front_timeout(flow);
+        else if (flow->state == FLOW_INTERCEPT)
+                tunnel_timeout(flow);
         else if (flow->state == FLOW_FORWARD)
                 forward_timeout(flow);
         else if (flow->state == FLOW_DIALLING && flow->kind != FLOW_REDIRECTED)

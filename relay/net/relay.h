@@ -58,6 +58,7 @@ struct relay_options {
         enum relay_resolve resolve;
         struct record *record;
         struct inspector *inspector; /* NULL: nothing is inspected */
+        bool digest;                 /* record the SHA-256 of bodies */
         int lifetime_fd;             /* when it reports end of file, drain and stop; -1: none */
         int ready_fd;                /* gets one line when all sockets are open; -1: none */
         const char *via;             /* our name in Via; NULL: one of our own; "": no Via */

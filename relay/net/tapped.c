@@ -125,11 +125,12 @@ static bool is_host(const struct flow *flow, const char *host)
         return strcmp(literal, host) == 0;
 }
 
-/* How well flow fits the hint: 0 not at all, 1 by nothing but time. */
+/* How well flow fits the hint: 0 not at all, 1 by nothing but time. Whose TLS speaks has long had
+ * its first bytes looked at. */
 static int fit(const struct flow *flow, pid_t pid, pid_t tid, const struct hint *hint)
 {
         if (flow->pid != pid || flow->kind != FLOW_REDIRECTED || flow->recorder != NULL ||
-            (flow->state != FLOW_TUNNEL && flow->state != FLOW_INTERCEPT) ||
+            (flow->state != FLOW_INTERCEPT && (flow->state != FLOW_TUNNEL || !flow->classified)) ||
             (hint->port != 0 && hint->port != flow->port))
                 return 0;
         if ((*hint->name != '\0' && is_host(flow, hint->name)) ||

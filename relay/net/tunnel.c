@@ -168,7 +168,8 @@ void tunnel_observe(struct flow *flow, const char *scheme)
                                          .scheme = scheme,
                                          .host = flow->name,
                                          .port = flow->port,
-                                         .source = "relay"};
+                                         .source = "relay",
+                                         .digest = flow->relay->options->digest};
         char literal[64];
 
         if (!record_is_kept(flow->relay->record))
@@ -200,7 +201,8 @@ static void start_intercept(struct flow *flow)
                                          .scheme = "https",
                                          .host = flow->name,
                                          .port = flow->port,
-                                         .source = "relay"};
+                                         .source = "relay",
+                                         .digest = flow->relay->options->digest};
         char literal[64] = "";
         struct intercept_setup setup = {.inspector = flow->options->inspector,
                                         .origin = &origin,
@@ -294,17 +296,19 @@ static void pass_through(struct flow *flow)
         flow_dial(flow, false, NULL);
 }
 
-static void drive_intercept(struct flow *flow)
+static void go_on_with_intercept(struct flow *flow, enum intercept_result result)
 {
         const struct intercept_end *how;
         struct flow_end end;
 
-        switch (intercept_drive(flow->intercept)) {
+        switch (result) {
         case INTERCEPT_BUSY:
+                flow_limit(flow, intercept_limit(flow->intercept));
                 if (intercept_has_more(flow->intercept))
                         loop_defer(flow->relay->loop, &flow->again);
                 return;
         case INTERCEPT_PASS:
+                flow_limit(flow, 0);
                 pass_through(flow);
                 return;
         case INTERCEPT_CLOSED:
@@ -317,6 +321,16 @@ static void drive_intercept(struct flow *flow)
                 flow_close(flow, &end);
                 return;
         }
+}
+
+static void drive_intercept(struct flow *flow)
+{
+        go_on_with_intercept(flow, intercept_drive(flow->intercept));
+}
+
+void tunnel_timeout(struct flow *flow)
+{
+        go_on_with_intercept(flow, intercept_expire(flow->intercept));
 }
 
 /* A reset that comes while nothing is being read (back-pressure, or all has been read) shows only

@@ -9,6 +9,9 @@
 /* Do what can be done without blocking; events are epoll's, or 0. */
 void tunnel_drive(struct flow *flow, uint32_t events);
 
+/* The time limit of an intercepted flow is over. */
+void tunnel_timeout(struct flow *flow);
+
 /* Record the flow's plain HTTP from now on (flow->recorder; NULL when out of memory). */
 void tunnel_observe(struct flow *flow, const char *scheme);
 

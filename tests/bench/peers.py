@@ -117,6 +117,12 @@ class TaplineInspect(Tapline, Inspector):
     def environment(self):
         return {**super().environment(), "SSL_CERT_FILE": self.lab.path("origin-ca.pem")}
 
+    def start(self):
+        super().start()
+        # The clients trust the inspecting CAs of this file; this one did not exist before.
+        with open(self.lab.path("mitm-cas.pem"), "a") as trusted, open(self.lab.path(f"ca-{self.port}.pem")) as ca:
+            trusted.write(ca.read())
+
 
 # ---- tunnels: HTTP CONNECT, SOCKS5, plain TCP forwarding ----------------------------------------------
 

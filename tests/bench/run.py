@@ -70,7 +70,7 @@ class Path:
                 if not owner:
                     raise Failed(f"origin's peer {facts['xpeer']} is not a socket of this relay")
                 facts["owner"] = open(f"/proc/{owner}/comm").read().strip()
-                if self.tls and "MITM" not in facts["issuer"]:
+                if self.tls and "origin CA" in facts["issuer"]:
                     raise Failed("the certificate is the origin's own: not inspected")
             elif not facts["direct"]:
                 raise Failed("was expected to be direct, is not")

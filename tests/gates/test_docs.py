@@ -61,7 +61,7 @@ def test_every_key_is_in_the_sample_configuration():
 def test_the_sample_configuration_is_accepted(tmp_path):
     sample = (ROOT / "contrib/tapline.conf").read_text()
     all_set = re.sub(r"^#(?=[a-z_]+ = )", "", sample, flags=re.M)
-    all_set = re.sub(r'^(record|socket|output) = .*', rf'\1 = "{tmp_path}/\1";', all_set, flags=re.M)
+    all_set = re.sub(r'^(record|socket|output|ca_out|keylog|pcap) = .*', rf'\1 = "{tmp_path}/\1";', all_set, flags=re.M)
     for name, text in (("as-it-is", sample), ("all-set", all_set)):
         path = tmp_path / f"{name}.conf"
         path.write_text(text)

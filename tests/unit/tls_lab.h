@@ -38,12 +38,14 @@ typedef void lab_script(struct lab *lab, SSL *ssl, int fd);
 struct lab {
         /* set by the test before lab_run */
         lab_script *client, *origin;
-        const char *name;      /* what the flow knows; NULL: nothing */
-        const char *sni;       /* what the client says; NULL: nothing */
-        const char *cert_name; /* the origin's */
-        const char *sigalgs;   /* the client's, or NULL */
-        const char *alpn;      /* the client's list in wire format */
-        const char *choice;    /* of the origin from it */
+        const char *name;                                  /* what the flow knows; NULL: nothing */
+        const char *sni;                                   /* what the client says; NULL: nothing */
+        const char *cert_name;                             /* the origin's */
+        const char *sigalgs;                               /* the client's, or NULL */
+        const char *alpn;                                  /* the client's list in wire format */
+        const char *choice;                                /* of the origin from it */
+        void (*prepare_client)(struct lab *lab, SSL *ssl); /* before their handshakes, or NULL */
+        void (*prepare_origin)(struct lab *lab, SSL *ssl);
         int max_version;       /* of the client */
         size_t early_len;      /* read from the client before the intercept exists */
         bool slow;             /* the client sends its hello byte by byte */
@@ -52,6 +54,7 @@ struct lab {
         bool want_certificate; /* the origin asks for the client's */
         bool plain_client;     /* the script gets no handshake */
         bool plain_origin;
+        bool expire; /* the intercept's time is over when nothing happens for idle_ms */
         enum inspector_mode mode;
 
         /* filled in */
@@ -66,7 +69,9 @@ struct lab {
         uint64_t next_request;
         int client_fd, origin_fd;             /* of the peers */
         int relay_client_fd, relay_origin_fd; /* of the intercept */
-        int idle_ms; /* the longest wait for readiness before the test fails */
+        int idle_ms;    /* the longest wait for readiness before the test fails */
+        int waits;      /* times that it had to be driven without an event */
+        uint64_t limit; /* as it was when the time was over */
         enum intercept_result result;
         struct intercept_end end;
         char reason[200];
@@ -185,6 +190,8 @@ static inline SSL *lab_client_ssl(struct lab *lab, SSL_CTX *ctx)
                                         (unsigned)strlen(lab->alpn));
         SSL *ssl = SSL_new(ctx);
         SSL_set_connect_state(ssl);
+        if (lab->prepare_client)
+                lab->prepare_client(lab, ssl);
         if (lab->sni) {
                 SSL_set_tlsext_host_name(ssl, lab->sni);
                 SSL_set1_host(ssl, lab->sni);
@@ -289,6 +296,8 @@ static inline SSL *lab_origin_ssl(struct lab *lab, SSL_CTX *ctx)
         EVP_PKEY_free(other_key);
         SSL *ssl = SSL_new(ctx);
         SSL_set_fd(ssl, lab->origin_fd);
+        if (lab->prepare_origin)
+                lab->prepare_origin(lab, ssl);
         return ssl;
 }
 
@@ -317,10 +326,23 @@ static inline void *lab_origin_thread(void *arg)
 
 static inline void lab_watch(int epoll_fd, int fd)
 {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                    .data.fd = fd};
 
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
         assert(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
+}
+
+static inline bool is_short(uint64_t limit)
+{
+        return limit > 0 && limit < 1000;
+}
+
+static inline int wait_ms(const struct lab *lab)
+{
+        uint64_t limit = intercept_limit(lab->ic);
+
+        return is_short(limit) ? (int)limit : lab->idle_ms;
 }
 
 static inline void lab_drive(struct lab *lab)
@@ -331,9 +353,24 @@ static inline void lab_drive(struct lab *lab)
         lab_watch(epoll_fd, lab->relay_client_fd);
         lab_watch(epoll_fd, lab->relay_origin_fd);
         while ((lab->result = intercept_drive(lab->ic)) == INTERCEPT_BUSY) {
-                if (!intercept_has_more(lab->ic) &&
-                    epoll_wait(epoll_fd, events, 4, lab->idle_ms) == 0)
-                        break; /* a hang; the test sees BUSY */
+                int n = intercept_has_more(lab->ic) ? 0
+                                                    : epoll_wait(epoll_fd, events, 4, wait_ms(lab));
+                for (int i = 0; i < n; i++)
+                        intercept_ready(lab->ic, events[i].data.fd == lab->relay_client_fd,
+                                        events[i].events);
+                if (n || intercept_has_more(lab->ic))
+                        continue;
+                lab->limit = intercept_limit(lab->ic);
+                if (is_short(lab->limit)) {
+                        lab->waits++;
+                        lab->result = intercept_expire(lab->ic);
+                        if (lab->result == INTERCEPT_BUSY)
+                                continue;
+                        break;
+                }
+                if (lab->expire)
+                        lab->result = intercept_expire(lab->ic);
+                break; /* else a hang; the test sees BUSY */
         }
         close(epoll_fd);
 }

@@ -1,0 +1,103 @@
+"""TLS origins with something wrong about their certificates, each with its name and what OpenSSL says of it."""
+
+import ssl
+import subprocess
+
+from origins import RawServer
+
+EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+CA = "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
+LEAF = ("basicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nsubjectAltName=DNS:{}\n")
+
+# case -> the verdict that the record has to hold; None: nothing is wrong
+VERDICTS = {
+    "good": None,
+    "good-chain": None,
+    "expired": "certificate has expired",
+    "not-yet": "certificate is not yet valid",
+    "wrong-name": "hostname mismatch",
+    "self-signed": "self-signed certificate",
+    "unknown-root": "self-signed certificate in certificate chain",
+    "incomplete-chain": "unable to get local issuer certificate",
+    "weak-key": "EE certificate key too weak",
+    "weak-digest": "CA signature digest algorithm too weak",
+}
+
+
+def openssl(*args):
+    subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+class Authority:
+    """Root, intermediate and leafs below a directory; root is the file that clients are told to trust."""
+
+    def __init__(self, directory):
+        directory.mkdir(mode=0o755)
+        self.dir, self.root = directory, directory / "root.pem"
+        self.self_signed("root", CA)
+        self.self_signed("stranger", CA)
+        self.signed("middle", "root", CA)
+
+    def self_signed(self, name, extensions, *more):
+        (self.dir / f"{name}.cnf").write_text(f"[req]\ndistinguished_name=dn\nx509_extensions=x\nprompt=no\n[dn]\nCN={name}\n[x]\n{extensions}")
+        openssl("req", "-x509", "-config", self.dir / f"{name}.cnf", "-days", 20, *EC, "-keyout", self.dir / f"{name}.key",
+                "-out", self.dir / f"{name}.pem", *more)
+        (self.dir / f"{name}.pem").chmod(0o644)
+
+    def signed(self, name, by, extensions, key=EC, dates=("-days", 10), digest="-sha256"):
+        openssl("req", "-new", "-subj", f"/CN={name}", *key, "-keyout", self.dir / f"{name}.key", "-out", self.dir / "csr")
+        (self.dir / "ext").write_text("[x]\n" + extensions)
+        (self.dir / "index").write_text("")
+        (self.dir / "ca.cnf").write_text(
+            f"[ca]\ndefault_ca=d\n[d]\ndatabase={self.dir}/index\nnew_certs_dir={self.dir}\nrand_serial=yes\npolicy=p\n"
+            "default_md=sha256\n[p]\ncommonName=supplied\n")
+        openssl("ca", "-batch", "-notext", "-config", self.dir / "ca.cnf", "-cert", self.dir / f"{by}.pem", "-keyfile",
+                self.dir / f"{by}.key", "-in", self.dir / "csr", "-extfile", self.dir / "ext", "-extensions", "x", *dates,
+                "-md", digest[1:], "-out", self.dir / f"{name}.pem")
+
+    def chain(self, case):
+        """Make what the origin of this case shows. Returns (certificates, key)."""
+        leaf, extra, more = LEAF.format("localhost"), [], {}
+        by = "root"
+        if case == "self-signed":
+            self.self_signed(case, leaf)
+        elif case == "good-chain" or case == "incomplete-chain":
+            by, extra = "middle", ["middle"] if case == "good-chain" else []
+        elif case == "unknown-root":
+            by, extra = "stranger", ["stranger"]
+        elif case == "expired":
+            more["dates"] = ("-startdate", "20200101000000Z", "-enddate", "20210101000000Z")
+        elif case == "not-yet":
+            more["dates"] = ("-startdate", "20900101000000Z", "-enddate", "20910101000000Z")
+        elif case == "wrong-name":
+            leaf = LEAF.format("other.example")
+        elif case == "weak-key":
+            more["key"] = ["-newkey", "rsa:1024", "-nodes"]
+        elif case == "weak-digest":
+            more["digest"] = "-sha1"
+        if case != "self-signed":
+            self.signed(case, by, leaf, **more)
+        chain = self.dir / f"{case}-chain.pem"
+        chain.write_text("".join((self.dir / f"{name}.pem").read_text() for name in [case, *extra]))
+        return chain, self.dir / f"{case}.key"
+
+
+class BadOrigin(RawServer):
+    """Answers every request with 200 and two bytes, if the client comes so far."""
+
+    def __init__(self, authority, case):
+        super().__init__(self.serve_one)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        self.context.load_cert_chain(*authority.chain(case))
+        self.url = f"https://localhost:{self.port}/"
+
+    def serve_one(self, raw):
+        try:
+            with self.context.wrap_socket(raw, server_side=True) as tls:
+                while tls.recv(65536):
+                    tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                tls.unwrap()
+        except OSError:
+            pass  # the client's refusal

@@ -1,0 +1,92 @@
+"""`tapline relay --inspect`: explicit clients trust the certificate of --ca-out and nothing else."""
+
+import pytest
+
+import certs as certs_module
+from index import Index
+from relays import Relay
+
+INDEX_CA = "SSL_CERT_FILE"
+
+
+@pytest.fixture
+def inspecting(sandbox, certs):
+    """A relay that inspects, and its ca file."""
+    ca = sandbox.work / "ca.pem"
+    with Relay(sandbox, "--inspect", "--ca-out", ca, env={INDEX_CA: certs.ca}) as relay:
+        relay.ca = ca
+        yield relay
+
+
+def curl(relay, ca, *arguments):
+    return relay.sandbox.run(["curl", "-sS", "--max-time", "20", "--proxy", relay.url, "--cacert", ca, *arguments])
+
+
+def test_requests_are_recorded(inspecting, index):
+    got = curl(inspecting, inspecting.ca, index.url + "/bytes/1000?chunked=1")
+    assert got.returncode == 0, got
+    inspecting.stop()
+    request, = inspecting.of("http.request")
+    assert request["url"] == index.url + "/bytes/1000?chunked=1"
+    assert [e["result"] for e in inspecting.of("tls")] == ["ok", "ok"]
+    assert inspecting.of("run.start")[0]["inspect"] == "auto"
+
+
+def test_the_file_holds_one_certificate_for_all_to_read(inspecting):
+    text = inspecting.ca.read_text()
+    assert text.count("-----BEGIN CERTIFICATE-----") == text.count("-----BEGIN") == 1
+    assert inspecting.ca.stat().st_mode & 0o777 == 0o644
+    assert [p.name for p in inspecting.ca.parent.iterdir()] == ["ca.pem"]
+
+
+def test_who_does_not_trust_it_passes_through_from_then_on(inspecting, index, certs):
+    """The client trusts the index and not tapline: its first try fails, its second sees the index itself."""
+    first = curl(inspecting, certs.ca, index.url + "/bytes/10")
+    second = curl(inspecting, certs.ca, index.url + "/bytes/10")
+    assert (first.returncode, second.returncode) == (60, 0), (first, second)
+    inspecting.stop()
+    assert inspecting.of("tls", side="client", result="failed")[0]["alert"] == "unknown CA"
+    assert len(inspecting.of("tls", result="passed")) <= 1
+
+
+def test_an_untrusted_origin_is_never_covered_up(sandbox, index):
+    """The relay does not trust the index: the client gets the index's own certificate and refuses it."""
+    ca = sandbox.work / "ca.pem"
+    with Relay(sandbox, "--inspect=always", "--ca-out", ca) as relay:
+        got = curl(relay, ca, index.url + "/bytes/10")
+        assert got.returncode == 60, got
+        relay.stop()
+        tls, = relay.of("tls")
+        assert (tls["side"], tls["result"]) == ("origin", "failed") and "self-signed" in tls["verify"], tls
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_the_second_connection_resumes_and_still_shows_the_certificate(inspecting, index, version):
+    for _ in range(3):
+        got = curl(inspecting, inspecting.ca, "--tls-max", version, index.url + "/bytes/10")
+        assert got.returncode == 0, got
+    inspecting.stop()
+    origin = inspecting.of("tls", side="origin")
+    assert [e.get("resumed", False) for e in origin] == [False, True, True], origin
+    assert len({(e["issuer"], e["subject"]) for e in origin}) == 1 and "tapline test CA" in origin[0]["issuer"]
+    assert not [e for e in inspecting.of("tls", side="client") if "resumed" in e]
+
+
+def test_a_session_covers_nothing_up(sandbox, certs, make_index, session_dir):
+    """The origin comes back with a certificate from an authority that nobody trusts: the client sees that one."""
+    ca, first = sandbox.work / "ca.pem", make_index()
+    with Relay(sandbox, "--inspect=always", "--ca-out", ca, env={INDEX_CA: certs.ca}) as relay:
+        assert curl(relay, ca, first.url + "/bytes/10").returncode == 0
+        first.stop()
+        other = certs_module.make(session_dir / "other-certs")
+        with Index(session_dir / "other-index", other, port=first.port):
+            assert curl(relay, ca, first.url + "/bytes/10").returncode == 60
+            assert curl(relay, other.ca, first.url + "/bytes/10").returncode == 0
+        relay.stop()
+    assert [e["result"] for e in relay.of("tls", side="origin")] == ["ok", "failed", "failed"]
+
+
+def test_a_place_that_cannot_be_written_is_said(sandbox):
+    done = sandbox.run([sandbox.program(), "relay", "--inspect", "--ca-out", "/proc/ca.pem",
+                        "--socket", sandbox.tmp / "x.sock"])
+    assert done.returncode == 1 and "cannot write /proc/ca.pem" in done.stderr, done
