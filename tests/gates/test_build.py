@@ -9,6 +9,10 @@ from tree import ROOT
 BUILD = Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 
 
+# Our own make may have been started by another one, whose flags are not meant for it.
+MAKE = ["env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "-u", "MFLAGS", "make", "-s", "--no-print-directory", "-C", str(ROOT)]
+
+
 def readelf(*args):
     return subprocess.run(["readelf", "-W", *map(str, args)], capture_output=True, text=True, check=True).stdout
 
@@ -36,7 +40,7 @@ def test_no_path_of_the_build_is_in_what_is_built():
 
 
 def test_install_and_uninstall(tmp_path):
-    make = ["make", "-s", "-C", str(ROOT), f"B={BUILD}", f"DESTDIR={tmp_path}", "PREFIX=/usr", "WERROR="]
+    make = [*MAKE, f"B={BUILD}", f"DESTDIR={tmp_path}", "PREFIX=/usr", "WERROR="]
     # What is built is not built again for this: the flags are those of the build that is tested.
     subprocess.run([*make, "-o", "all", "install"], check=True)
     files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
@@ -51,7 +55,7 @@ def test_install_and_uninstall(tmp_path):
 def test_dist_holds_what_is_committed(tmp_path):
     if not shutil.which("git") or not (ROOT / ".git").exists():
         return  # the tree that dist made has no history to make another from
-    make = ["make", "-s", "-C", str(ROOT), f"B={tmp_path}", "dist"]
+    make = [*MAKE, f"B={tmp_path}", "dist"]
     archive = Path(subprocess.run(make, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1])
     first = archive.read_bytes()
     subprocess.run(make, capture_output=True, check=True)
