@@ -338,9 +338,9 @@ static void proxy_ready(struct watch *w, uint32_t events)
 {
         struct bridge *b = (struct bridge *)((char *)w - offsetof(struct bridge, proxy));
 
-        (void)events;
         if (b->over)
                 return;
+        wire_ready(&b->wire, events);
         if (!b->open)
                 shake(b);
         if (!b->over && b->open)
