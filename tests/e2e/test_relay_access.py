@@ -2,6 +2,7 @@
 service manager passes."""
 
 import base64
+import fcntl
 import os
 import signal
 import socket
@@ -280,18 +281,17 @@ def test_a_path_that_is_too_long(sandbox):
 
 def start_activated(sandbox, sockets, *options, names=None, count=None):
     """tapline relay as systemd starts it: descriptors from 3 on, LISTEN_PID its own."""
-    for number, passed in enumerate(sockets):
-        os.dup2(passed.fileno(), 100 + number)
-    moves = " ".join(f"{3 + n}<&{100 + n} {100 + n}<&-" for n in range(len(sockets)))
+    # Free numbers, above those that the shell gives away: fixed ones may be somebody else's in this process.
+    copies = [fcntl.fcntl(passed.fileno(), fcntl.F_DUPFD_CLOEXEC, 200) for passed in sockets]
+    moves = " ".join(f"{3 + n}<&{copy} {copy}<&-" for n, copy in enumerate(copies))
     script = f'LISTEN_PID=$$ exec {sandbox.program()} relay --socket {sandbox.tmp}/c.sock --record {sandbox.records}/a.jsonl "$@" {moves}'
     environment = {"LISTEN_FDS": str(count if count is not None else len(sockets)), "PATH": os.environ["PATH"]}
     if names is not None:
         environment["LISTEN_FDNAMES"] = names
     process = subprocess.Popen(["bash", "-c", script, "sh", *map(str, options)], env=environment, stderr=subprocess.PIPE,
-                               text=True, pass_fds=[100 + n for n in range(len(sockets))],
-                               **sandbox.user.popen_arguments())
-    for number in range(len(sockets)):
-        os.close(100 + number)
+                               text=True, pass_fds=copies, **sandbox.user.popen_arguments())
+    for copy in copies:
+        os.close(copy)
     return process
 
 
