@@ -159,13 +159,17 @@ def test_upstream_gets_absolute_form_and_our_credentials(sandbox, plain):
 
     def script(client, head, proxy):
         seen.append(head)
+        if b"Proxy-Authorization" not in head:
+            client.sendall(b'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="r"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+            return
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         client.recv(1)
     with ScriptedProxy(script) as proxy:
         with Relay(sandbox, "--upstream", f"http://me:pass%40word@127.0.0.1:{proxy.port}") as relay:
             code, status, body, stderr = curl(relay, f"{plain.url}/x", proxy=f"http://other:own@127.0.0.1:{relay.port}")
         assert (code, status, body) == (0, 200, "ok"), stderr
-    [head] = seen
+    unasked, head = seen
+    assert b"Basic" not in unasked, "a password is told to a proxy that asks for one (docs/upstream.md)"
     assert head.startswith(f"GET {plain.url}/x HTTP/1.1\r\n".encode())
     assert b"Basic bWU6cGFzc0B3b3Jk\r\n" in head  # me:pass@word, and not the client's own
     assert "pass" not in relay.record.read_text()
