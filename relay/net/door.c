@@ -2,6 +2,7 @@
 #include "net/door.h"
 #include "net/head.h"
 #include "net/logins.h"
+#include "net/reply.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -55,19 +56,6 @@ bool door_login(struct flow *flow, const char *user, size_t user_len, const char
         return false;
 }
 
-static void ask_for_login(struct flow *flow)
-{
-        static const char answer[] =
-                "HTTP/1.1 407 Proxy Authentication Required\r\n"
-                "Proxy-Authenticate: Basic realm=\"tapline\", charset=\"UTF-8\"\r\n"
-                "Content-Type: text/plain; charset=utf-8\r\n"
-                "Content-Length: 53\r\nConnection: close\r\n\r\n"
-                "tapline: this relay wants a user name and a password\n";
-
-        flow_answer(flow, answer, sizeof answer - 1,
-                    &(struct flow_end){"relay", "refused", "no valid login", 0});
-}
-
 bool door_login_http(struct flow *flow, struct head *head)
 {
         const struct logins *logins = flow->options->logins;
@@ -80,7 +68,7 @@ bool door_login_http(struct flow *flow, struct head *head)
         if (field == NULL || !logins_has_basic(logins, field->value.at, field->value.len)) {
                 if (field != NULL)
                         note_wrong(flow);
-                ask_for_login(flow);
+                reply_ask_for_login(flow, head);
                 return false;
         }
         for (size_t i = 0; i < head->field_count; i++)

@@ -241,6 +241,7 @@ static void next_request(struct flow *flow)
         if (flow->head_len > 0)
                 memmove(flow->head, flow->head + f->used, flow->head_len);
         f->used = 0;
+        f->to_head = false; /* what is said next may be about another request */
         free(f->in); /* as large as what came with a head; there may be thousands that wait */
         f->in = NULL;
         f->in_len = f->in_cap = 0;

@@ -1,6 +1,7 @@
 /* The relay's own answers; see reply.h. */
 #include "net/reply.h"
 #include "net/forward.h"
+#include "net/forward_head.h"
 #include "net/head.h"
 
 #include <errno.h>
@@ -50,9 +51,11 @@ struct answer {
         const char *details; /* for a person, or NULL */
         unsigned received;   /* the status that came from the upstream, or 0 */
         const char *type;
-        const char *allow; /* the field, or NULL */
+        const char *allow;     /* the field, or NULL */
+        const char *challenge; /* Proxy-Authenticate, or NULL */
         const char *body;
         size_t body_len;
+        bool to_head;              /* the request's method was HEAD */
         bool keeps;                /* the client's connection stays */
         const struct head *copied; /* fields of it that go to the client, or NULL */
 };
@@ -101,7 +104,7 @@ static void print_proxy_status(FILE *out, const struct answer *a)
         fputs("\r\n", out);
 }
 
-static void print_answer(FILE *out, const struct answer *a, bool to_head)
+static void print_answer(FILE *out, const struct answer *a)
 {
         if (a->copied != NULL && a->copied->reason.len > 0)
                 fprintf(out, "HTTP/1.1 %u %.*s\r\n", a->status, (int)a->copied->reason.len,
@@ -119,23 +122,26 @@ static void print_answer(FILE *out, const struct answer *a, bool to_head)
                 fprintf(out, "Content-Type: %s\r\n", a->type);
         if (a->allow != NULL)
                 fprintf(out, "Allow: %s\r\n", a->allow);
+        if (a->challenge != NULL)
+                fprintf(out, "Proxy-Authenticate: %s\r\n", a->challenge);
         if (a->error != NULL || a->received != 0)
                 print_proxy_status(out, a);
         fprintf(out, "Content-Length: %zu\r\n%s\r\n", a->body_len,
                 a->keeps ? "" : "Connection: close\r\n");
-        if (!to_head)
+        if (!a->to_head)
                 fwrite(a->body, 1, a->body_len, out);
 }
 
-static void send_answer(struct flow *flow, const struct answer *a, int error)
+static void send_answer(struct flow *flow, struct answer *a, int error)
 {
         struct flow_end end = {"relay", "refused", reason_phrase(a->status), error};
         char *text = NULL;
         size_t len = 0;
         FILE *out = open_memstream(&text, &len);
 
+        a->to_head |= flow->forward != NULL && flow->forward->to_head;
         if (out != NULL) {
-                print_answer(out, a, flow->forward != NULL && flow->forward->to_head);
+                print_answer(out, a);
                 fclose(out);
         }
         if (a->keeps && side_queue(&flow->client, text, text != NULL ? len : 0) == 0)
@@ -178,6 +184,25 @@ void reply_fail(struct flow *flow, unsigned status, const char *type, const char
         va_start(list, format);
         say(flow, status, type, format, list);
         va_end(list);
+}
+
+void reply_ask_for_login(struct flow *flow, const struct head *head)
+{
+        struct body body;
+        bool whole = flow->head_len == head->len && body_of_request(head, &body) == NULL &&
+                     body_is_done(&body);
+        struct answer a = {.status = 407,
+                           .type = "text/plain; charset=utf-8",
+                           .challenge = "Basic realm=\"tapline\", charset=\"UTF-8\"",
+                           .body = "tapline: this relay wants a user name and a password\n",
+                           .to_head = text_is(head->method, "HEAD"),
+                           .keeps = whole && forward_client_persists(head) &&
+                                    !flow->relay->draining};
+
+        a.body_len = strlen(a.body);
+        if (flow->forward != NULL)
+                flow->forward->used = head->len; /* that of an earlier request */
+        send_answer(flow, &a, 0);
 }
 
 /* The request as it came, without what is secret (RFC 9110 section 9.3.8). */

@@ -23,6 +23,10 @@ __attribute__((format(printf, 3, 4))) void reply_refuse(struct flow *flow, unsig
 __attribute__((format(printf, 4, 5))) void reply_fail(struct flow *flow, unsigned status,
                                                       const char *type, const char *format, ...);
 
+/* 407: this relay wants a login. The client's connection stays for the retry if it may and nothing
+ * of the request is still to come. */
+void reply_ask_for_login(struct flow *flow, const struct head *head);
+
 /* Answer a TRACE or OPTIONS request that goes no further (RFC 9110 section 7.6.2), and close. */
 void reply_last_hop(struct flow *flow, const struct head *head);
 

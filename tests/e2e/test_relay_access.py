@@ -13,7 +13,7 @@ import pytest
 
 from origins import RawServer, free_port, receive_all, receive_exactly, wait_listening
 from proxies import TUNNELS, ScriptedProxy
-from relays import Relay, connect_head, eventually, read_answer_head
+from relays import Relay, connect_head, eventually, read_answer, read_answer_head
 from test_relay_socks import reply5, request4, request5
 
 
@@ -80,6 +80,38 @@ def test_no_login_or_a_wrong_one(guarded, fields):
     guarded.stop()
     assert guarded.of("connect") == [] and guarded.of("upstream") == []
     assert bool(guarded.of("relay.note")) == any(f.startswith("Proxy-") for f in fields)
+
+
+def test_a_client_that_is_asked_for_a_login_keeps_its_connection(guarded, make_index):
+    """As a browser does: the first request brings nothing, the next ones come on the same connection."""
+    plain = make_index(certs=None)
+    get = f"GET {plain.url}/echo HTTP/1.1\r\nHost: {plain.host}\r\n"
+    with RawServer(echo) as server, guarded.dial() as client:
+        for method in ("GET", "HEAD", "CONNECT"):
+            url = f"127.0.0.1:{server.port}" if method == "CONNECT" else f"{plain.url}/echo"
+            client.sendall(f"{method} {url} HTTP/1.1\r\nHost: x.example\r\n\r\n".encode())
+            answer = read_answer_head(client) if method == "HEAD" else read_answer(client)
+            assert answer.status == 407 and "connection" not in answer.fields, (method, answer)
+        client.sendall(f"{get}{basic('me:secret:word')}\r\n\r\n".encode())
+        assert read_answer(client).status == 200
+        client.sendall(f"{get}\r\n".encode())
+        assert read_answer(client).status == 407, "the login is of a request, not of the connection"
+        client.sendall(connect_head(f"127.0.0.1:{server.port}", "1.1", basic("me:secret:word")))
+        assert read_answer_head(client).status == 200
+        talk(client)
+
+
+@pytest.mark.parametrize("head", [
+    connect_head("127.0.0.1:1", "1.0"), connect_head("127.0.0.1:1", "1.1", "Connection: close"),
+    connect_head("127.0.0.1:1") + b"\x16\x03\x01",
+    b"POST http://127.0.0.1:1/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nnot all"],
+    ids=["http-1.0", "close", "early-bytes", "body"])
+def test_a_connection_that_cannot_be_kept_for_the_login(guarded, head):
+    with guarded.dial() as client:
+        client.sendall(head)
+        answer = read_answer(client)
+        assert (answer.status, answer.fields["connection"]) == (407, "close")
+        assert receive_all(client) == b""
 
 
 def test_curl_logs_in(guarded, make_index):
