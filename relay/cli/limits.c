@@ -12,6 +12,7 @@ struct bounds {
 
 static const struct bounds head = {"head-timeout", 30, 3600, false};
 static const struct bounds connecting = {"connect-timeout", 60, 3600, false};
+static const struct bounds answer = {"answer-timeout", 900, 604800, false};
 static const struct bounds idle = {"idle-timeout", 7200, 604800, false};
 static const struct bounds linger = {"linger", 600, 604800, false};
 static const struct bounds keepalive = {"keepalive", 120, 32767, true};
@@ -55,6 +56,7 @@ int limits_read(struct relay_limits *out, const struct options *o)
 
         if (milliseconds(o, &head, o->head_timeout, &out->head_ms) < 0 ||
             milliseconds(o, &connecting, o->connect_timeout, &out->connect_ms) < 0 ||
+            milliseconds(o, &answer, o->answer_timeout, &out->answer_ms) < 0 ||
             milliseconds(o, &idle, o->idle_timeout, &out->idle_ms) < 0 ||
             milliseconds(o, &linger, o->linger, &out->linger_ms) < 0 ||
             number(o, &keepalive, o->keepalive, &probes) < 0 ||

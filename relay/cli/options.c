@@ -102,6 +102,10 @@ const struct option_def option_table[] = {
          false,
          "time for reaching the target, proxies included, for a client of --listen (default: 60; "
          "0: as long as the kernel and the proxies take)"},
+        {"answer-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(answer_timeout), false,
+         "time for the first byte of the answer to a forwarded http:// request, from when all of "
+         "it "
+         "is on its way (default: 900; 0: as --idle-timeout)"},
         {"idle-timeout", 0, "SECONDS", NULL, FOR_RELAY, OPTION_STRING, AT(idle_timeout), false,
          "a tunnel of --listen in which nothing moves for so long is closed (default: 7200; 0: "
          "never)"},

@@ -37,7 +37,8 @@ struct options {
         char **listen; /* NULL-terminated, or NULL */
         char *drain;   /* seconds */
         char *auth_file, *allow, *admin;
-        char *head_timeout, *connect_timeout, *idle_timeout, *linger; /* seconds */
+        char *head_timeout, *connect_timeout, *answer_timeout; /* seconds */
+        char *idle_timeout, *linger;
         char *keepalive, *max_connections, *workers;
         char *resolve;
         char *quic;          /* "pass" or "refuse" */

@@ -48,7 +48,7 @@ static void replay(struct flow *flow, int error)
 
 static void no_answer(struct flow *flow, int error)
 {
-        const char *who = !upstream_is_direct(flow->via) ? flow->via->shown : flow->name;
+        const char *who = forward_upstream_name(flow);
         struct forward *f = flow->forward;
 
         if (may_replay(f))
@@ -333,6 +333,21 @@ void forward_timeout(struct flow *flow)
 {
         if (flow->forward->stage == FORWARD_LINGERING)
                 finish(flow);
+}
+
+bool forward_awaits_answer(const struct flow *flow)
+{
+        const struct forward *f = flow->forward;
+
+        return f->stage == FORWARD_WAITING &&
+               (f->up_done || f->expects || flow->server.out_len > 0);
+}
+
+void forward_unanswered(struct flow *flow)
+{
+        reply_fail(flow, 504, "http_response_timeout",
+                   "tapline: %s took the request and did not answer in time.",
+                   forward_upstream_name(flow));
 }
 
 void forward_idle(struct flow *flow)

@@ -31,6 +31,7 @@ struct forward {
         unsigned client_minor;
         bool to_head;         /* its method is HEAD: no answer has a body */
         bool upgrade;         /* it asks to leave HTTP */
+        bool expects;         /* its body may be held back until a 100 comes */
         bool idempotent;      /* may be sent twice */
         bool reused;          /* its upstream connection has served another before */
         bool streamed;        /* part of its body is not in flow->head: cannot be sent twice */
@@ -54,6 +55,12 @@ void forward_drive(struct flow *flow, uint32_t events);
 /* flow_limit has been reached. */
 void forward_timeout(struct flow *flow);
 
+/* The request is on its way and nothing of its final answer has come, so that only the upstream is
+ * waited for. */
+bool forward_awaits_answer(const struct flow *flow);
+/* That has taken too long: 504. */
+void forward_unanswered(struct flow *flow);
+
 /* The flow is between two requests, and its upstream has something to say: it is going. */
 void forward_idle(struct flow *flow);
 
@@ -68,6 +75,9 @@ void forward_send_up(struct flow *flow);
 
 /* Send what the socket takes and queue the rest. Returns 0 or -errno. */
 int forward_send(struct side *side, const char *data, size_t len);
+
+/* Who is to answer, for messages: the proxy, or the origin. Borrowed from the flow. */
+const char *forward_upstream_name(const struct flow *flow);
 
 /* forward_answer.c: bytes of answers' heads have come. Returns false if the flow is over or has
  * become a tunnel; else what is behind the final head, if that is there, is in *rest. */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *upstream_name(const struct flow *flow)
+const char *forward_upstream_name(const struct flow *flow)
 {
         return !upstream_is_direct(flow->via) ? flow->via->shown : flow->name;
 }
@@ -74,7 +74,7 @@ static bool switch_protocols(struct flow *flow, const struct head *head, const c
         if (!f->upgrade || !f->up_done) {
                 reply_fail(flow, 502, "http_upgrade_failed",
                            "tapline: %s changed the protocol, which was not asked for.",
-                           upstream_name(flow));
+                           forward_upstream_name(flow));
                 return false;
         }
         if (!queue_head(flow, &r) || side_queue(&flow->client, rest, rest_len) < 0 ||
@@ -93,7 +93,7 @@ static bool switch_protocols(struct flow *flow, const struct head *head, const c
 static bool refuse_answer(struct flow *flow, const char *type, const char *what)
 {
         reply_fail(flow, 502, type, "tapline: the answer of %s was refused: %s.",
-                   upstream_name(flow), what);
+                   forward_upstream_name(flow), what);
         return false;
 }
 

@@ -136,6 +136,7 @@ static bool begin(struct flow *flow, const struct head *head, const struct body 
                               .client_minor = head->minor,
                               .to_head = text_is(head->method, "HEAD"),
                               .upgrade = forward_is_upgrade(head),
+                              .expects = head_find(head, "Expect") != NULL,
                               .idempotent = forward_is_idempotent(head),
                               .reused = flow->server.fd >= 0,
                               .client_closes = !forward_client_persists(head)};

@@ -3,6 +3,7 @@
  * TCP keepalive then too, so that short connections do not pay for it. */
 #include "net/limits.h"
 #include "net/flow.h"
+#include "net/forward.h"
 #include "net/pipe.h"
 
 #include <errno.h>
@@ -67,8 +68,41 @@ static unsigned undelivered(const struct flow *flow)
         return (unsigned)client + (unsigned)server;
 }
 
-static void close_quiet(struct flow *flow, bool half)
+static int shorter(int a, int b)
 {
+        return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static bool is_half_closed(const struct flow *flow)
+{
+        return flow->client.eof || flow->server.eof;
+}
+
+static bool awaits_answer(const struct flow *flow)
+{
+        return flow->state == FLOW_FORWARD && forward_awaits_answer(flow);
+}
+
+static int64_t quiet_limit_us(const struct flow *flow)
+{
+        const struct relay_limits *limits = &flow->options->limits;
+        int ms = limits->idle_ms;
+
+        if (awaits_answer(flow))
+                ms = shorter(ms, limits->answer_ms);
+        else if (is_half_closed(flow))
+                ms = shorter(ms, limits->linger_ms);
+        return 1000 * (int64_t)ms;
+}
+
+static void close_quiet(struct flow *flow)
+{
+        bool half = is_half_closed(flow);
+
+        if (awaits_answer(flow)) {
+                forward_unanswered(flow);
+                return;
+        }
         flow_abort(flow, &(struct flow_end){half ? flow->first : "relay", "error",
                                             half ? "quiet for too long after one side had ended"
                                                  : "quiet for too long",
@@ -77,23 +111,18 @@ static void close_quiet(struct flow *flow, bool half)
 
 void limits_look(struct flow *flow, int64_t now_us)
 {
-        const struct relay_limits *limits = &flow->options->limits;
         uint64_t moved = progress(flow);
         unsigned waiting = undelivered(flow);
-        bool half = flow->client.eof || flow->server.eof;
-        int64_t limit_us = 1000 * (int64_t)limits->idle_ms;
+        int64_t limit_us = quiet_limit_us(flow);
 
         if (flow->kind == FLOW_REDIRECTED)
                 return;
-        if (half && limits->linger_ms != 0 &&
-            (limit_us == 0 || limits->linger_ms < limits->idle_ms))
-                limit_us = 1000 * (int64_t)limits->linger_ms;
         if (moved != flow->progress || waiting != flow->undelivered || flow->quiet_since_us == 0) {
                 flow->progress = moved;
                 flow->undelivered = waiting;
                 flow->quiet_since_us = now_us;
         } else if (limit_us != 0 && now_us - flow->quiet_since_us >= limit_us) {
-                close_quiet(flow, half);
+                close_quiet(flow);
         }
 }
 
@@ -120,23 +149,17 @@ static void look_at_all(uv_timer_t *timer)
         }
 }
 
-static int shorter(int a, int b)
-{
-        return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
 void limits_watch(struct relay *relay)
 {
         const struct relay_limits *limits = &relay->options->limits;
-        int ms = shorter(limits->idle_ms, limits->linger_ms) / LOOKS;
+        int least = shorter(shorter(limits->idle_ms, limits->linger_ms), limits->answer_ms);
+        int ms = least != 0 ? least / LOOKS : LOOK_MAX_MS;
 
         if (relay->look.data == NULL) {
                 uv_timer_init(loop_uv(relay->loop), &relay->look);
                 relay->look.data = relay;
         }
         uv_timer_stop(&relay->look);
-        if (limits->idle_ms == 0 && limits->linger_ms == 0)
-                ms = LOOK_MAX_MS;
         ms = ms < LOOK_MIN_MS ? LOOK_MIN_MS : ms > LOOK_MAX_MS ? LOOK_MAX_MS : ms;
         uv_timer_start(&relay->look, look_at_all, (uint64_t)ms, (uint64_t)ms);
 }

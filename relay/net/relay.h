@@ -36,6 +36,8 @@ enum relay_resolve { RELAY_RESOLVE_AUTO, RELAY_RESOLVE_LOCAL, RELAY_RESOLVE_REMO
 struct relay_limits {
         int head_ms;    /* a request, from the connection's first moment */
         int connect_ms; /* until the upstream is there */
+        int answer_ms;  /* until a forwarded request is answered, if only the upstream is waited for
+                         */
         int idle_ms;    /* a tunnel in which nothing moves */
         int linger_ms;  /* the same once one side has ended */
         int keepalive_s;

@@ -3,6 +3,7 @@ and a configuration that is read again under open tunnels."""
 
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -61,6 +62,67 @@ def test_connect_timeout(sandbox):
         assert time.monotonic() - start > 0.9
         relay.stop()
     assert [e["errno"] for e in relay.of("upstream")] == ["ETIMEDOUT"] * 2
+
+
+class Silent:
+    """Reads, a little later than it could, and never answers; with interim, says twice that it is still busy."""
+
+    def __init__(self, interim=False):
+        self.interim, self.ended = interim, threading.Event()
+
+    def __call__(self, connection):
+        connection.settimeout(20)
+        for _ in range(2 if self.interim else 0):
+            time.sleep(1)
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+        while connection.recv(65536):
+            time.sleep(0.1)
+        self.ended.set()
+
+
+@pytest.mark.parametrize("by", ["origin", "proxy"])
+@pytest.mark.parametrize("head", ["GET {} HTTP/1.1\r\nHost: a\r\n\r\n",
+                                  "PUT {} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"],
+                         ids=["get", "expect"])
+def test_answer_timeout(sandbox, by, head):
+    serve = Silent()
+    with RawServer(serve) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        options = ["--upstream", url] if by == "proxy" else []
+        with Relay(sandbox, "--answer-timeout", "1", *options) as relay:
+            began = time.monotonic()
+            answer = relay.ask(head.format("http://a.example/" if by == "proxy" else url).encode())
+            assert answer.status == 504 and "error=http_response_timeout" in answer.fields["proxy-status"], answer
+            assert b"did not answer in time" in answer.body and f"{'' if by == 'proxy' else '127.0.0.1'}".encode() in answer.body
+            assert 1 <= time.monotonic() - began < 10
+            assert serve.ended.wait(10), "the upstream is not kept for an answer that nobody waits for"
+
+
+def test_what_the_answer_timeout_does_not_count(sandbox):
+    """A slow client, an upload that takes its time, interim answers, the body of the answer."""
+    def late_body(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        time.sleep(2)
+        connection.sendall(b"hello")
+    busy = Silent(interim=True)
+    with RawServer(late_body) as slow, RawServer(busy) as interim, RawServer(Silent()) as silent, \
+            Relay(sandbox, "--answer-timeout", "1") as relay:
+        get = "GET http://127.0.0.1:{}/ HTTP/1.1\r\nHost: a\r\n\r\n"
+        assert relay.ask(get.format(slow.port).encode()).body == b"hello"
+        with relay.dial() as client, relay.dial() as uploading:
+            uploading.sendall(f"PUT http://127.0.0.1:{silent.port}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n".encode())
+            client.sendall(get.format(interim.port).encode())
+            began = time.monotonic()
+            assert [read_answer_head(client).status for _ in range(2)] == [102, 102]
+            uploading.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                uploading.recv(1)
+            uploading.settimeout(20)
+            assert read_answer(client).status == 504
+            assert time.monotonic() - began > 2.9
+            uploading.sendall(b"done")
+            assert read_answer(uploading).status == 504
 
 
 def test_idle_timeout(sandbox):
@@ -143,7 +205,7 @@ def test_redirected_programs_have_no_such_limits(sandbox):
 
 
 @pytest.mark.parametrize("option, value", [
-    ("--head-timeout", "x"), ("--connect-timeout", "-1"), ("--idle-timeout", "1h"), ("--linger", ""),
+    ("--head-timeout", "x"), ("--answer-timeout", "-1"), ("--connect-timeout", "-1"), ("--idle-timeout", "1h"), ("--linger", ""),
     ("--keepalive", "1.5"), ("--max-connections", "many"), ("--max-connections", "-3")])
 def test_bad_limits(sandbox, option, value):
     done = sandbox.run([sandbox.program(), "relay", f"{option}={value}"])
