@@ -63,6 +63,7 @@ static void read_environment(void)
 {
         const char *path = getenv(TAPLINE_ENV_SOCKET), *record = getenv(TAPLINE_ENV_RECORD);
         const char *bypass = getenv(TAPLINE_ENV_BYPASS), *tap = getenv(TAPLINE_ENV_TAP);
+        const char *temp = getenv("TMPDIR");
         const char *quic = getenv(TAPLINE_ENV_QUIC), *resolve = getenv(TAPLINE_ENV_RESOLVE);
         size_t cap = sizeof config.relay.sun_path;
 
@@ -74,6 +75,8 @@ static void read_environment(void)
                 config.relay.sun_path[0] = '\0';
         if (record != NULL && record[0] == '/' && strlen(record) < sizeof config.record)
                 memcpy(config.record, record, strlen(record) + 1);
+        if (temp != NULL && temp[0] == '/' && strlen(temp) < sizeof config.temp)
+                memcpy(config.temp, temp, strlen(temp) + 1);
         config.redirect_loopback = bypass != NULL && strcmp(bypass, "none") == 0;
         if (resolve != NULL && strcmp(resolve, "local") == 0)
                 config.resolve = RESOLVE_LOCAL;

@@ -24,6 +24,7 @@ struct config {
         const char *only, *except; /* names of programs, tapline_program.h; NULL for none */
         size_t ca_len; /* TAPLINE_CA: the run's CA, in DER; 0: the run does not inspect */
         unsigned char ca[1536];
+        char temp[256];   /* TMPDIR; "" if it is not set, no absolute path, or long */
         char record[256]; /* where to write when the relay is gone; "" for none */
 };
 

@@ -110,6 +110,16 @@ size_t files_fd_path(int fd, char *out, size_t cap)
         return len > 0 && is_storage(out) ? len : 0;
 }
 
+bool files_is_temporary(const char *path)
+{
+        size_t len = strlen(config.temp);
+
+        while (len > 0 && config.temp[len - 1] == '/')
+                len--;
+        return len > 0 && strncmp(path, config.temp, len) == 0 && path[len] == '/' &&
+               strchr(path + len + 1, '/') == NULL;
+}
+
 mode_t files_type_at(int dir, const char *path)
 {
         struct stat st;

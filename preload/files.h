@@ -47,6 +47,9 @@ __attribute__((cold, noinline)) void files_failed_exec(const char *name, int dir
 /* The same for a name that execvp(3) looks for in PATH. */
 __attribute__((cold, noinline)) void files_failed_search(const char *name, const char *file);
 
+/* Is path a name in the directory that TMPDIR tells? */
+bool files_is_temporary(const char *path);
+
 /* lstat, relative to dir. Returns the type bits of the mode, 0 if there is nothing. */
 mode_t files_type_at(int dir, const char *path);
 

@@ -24,14 +24,22 @@ static int done_two(int result, const char *name, int dir, const char *path, int
         return result;
 }
 
+/* Nobody makes the directory for temporary files next. */
+static int made(int result, const char *name, int dir, const char *path)
+{
+        if (__builtin_expect(result < 0, 0) && (errno != ENOENT || files_is_temporary(path)))
+                files_failed_path(name, dir, path);
+        return result;
+}
+
 EXPORT int mkdir(const char *path, mode_t mode)
 {
-        return done(REAL(mkdir)(path, mode), "mkdir", AT_FDCWD, path);
+        return made(REAL(mkdir)(path, mode), "mkdir", AT_FDCWD, path);
 }
 
 EXPORT int mkdirat(int dir, const char *path, mode_t mode)
 {
-        return done(REAL(mkdirat)(dir, path, mode), "mkdirat", dir, path);
+        return made(REAL(mkdirat)(dir, path, mode), "mkdirat", dir, path);
 }
 
 EXPORT int rmdir(const char *path)

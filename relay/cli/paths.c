@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,11 +49,17 @@ static char *base(const char *variable, const char *below_home)
                        : NULL;
 }
 
-static const char *temp(void)
+/* Where things for a while can go: the first is what everybody takes, and may be what is broken. */
+static const char *temp(size_t at)
 {
+        static const char *const others[] = {"/tmp", "/var/tmp", "/dev/shm"};
         const char *dir = getenv("TMPDIR");
+        bool told = dir != NULL && dir[0] == '/';
 
-        return dir != NULL && dir[0] == '/' ? dir : "/tmp";
+        if (at == 0 && told)
+                return dir;
+        at -= told;
+        return at < sizeof others / sizeof others[0] ? others[at] : NULL;
 }
 
 char *path_config(const char *name)
@@ -84,16 +91,17 @@ static int make_dir(const char *dir)
         return S_ISDIR(st.st_mode) && st.st_uid == geteuid() ? 0 : -EPERM;
 }
 
-/* The user's own directory below the temp directory: the library computes the same name. */
-static char *temp_dir(void)
+/* The user's own directory below a temp directory: of the first, the library computes the same
+ * name. */
+static char *temp_dir(const char *temp)
 {
-        return format("%s/" TAPLINE_DIR_NAME "-%u", temp(), (unsigned)geteuid());
+        return format("%s/" TAPLINE_DIR_NAME "-%u", temp, (unsigned)geteuid());
 }
 
 char *path_default_socket(void)
 {
         char *runtime = base("XDG_RUNTIME_DIR", NULL), *path = NULL;
-        char *dir = runtime != NULL ? format("%s/" TAPLINE_DIR_NAME, runtime) : temp_dir();
+        char *dir = runtime != NULL ? format("%s/" TAPLINE_DIR_NAME, runtime) : temp_dir(temp(0));
 
         if (dir != NULL && make_dir(dir) == 0 && chmod(dir, 0700) == 0)
                 path = format("%s/" TAPLINE_SOCKET_NAME, dir);
@@ -126,9 +134,9 @@ char *path_make_run_dir(void)
         const char *runtime = getenv("XDG_RUNTIME_DIR");
         char *dir = runtime != NULL && runtime[0] == '/' ? make_temp(runtime) : NULL;
 
-        if (dir == NULL)
-                dir = make_temp(temp());
-        return dir != NULL ? dir : make_temp("/tmp");
+        for (size_t i = 0; dir == NULL && temp(i) != NULL; i++)
+                dir = make_temp(temp(i));
+        return dir;
 }
 
 void path_remove_run_dir(const char *dir)
@@ -154,21 +162,29 @@ static char *state_dir(void)
         return path;
 }
 
+/* A directory of the user's own that takes a file, or NULL. Takes dir. A temp directory that is
+ * missing stays so: the command is to meet the same. */
+static char *usable(char *dir, const char *parent)
+{
+        if (dir != NULL && (parent == NULL || access(parent, W_OK | X_OK) == 0) &&
+            make_dir(dir) == 0 && access(dir, W_OK | X_OK) == 0)
+                return dir;
+        free(dir);
+        return NULL;
+}
+
 char *path_new_record(int *fallback)
 {
-        char *dir = state_dir(), stamp[32], *path = NULL;
+        char *dir = usable(state_dir(), NULL), stamp[32], *path = NULL;
         time_t now = time(NULL);
         struct tm tm;
 
-        *fallback = 0;
-        if (dir == NULL || make_dir(dir) < 0 || access(dir, W_OK | X_OK) < 0) {
-                free(dir);
-                dir = temp_dir();
-                *fallback = 1;
-        }
+        *fallback = dir == NULL;
+        for (size_t i = 0; dir == NULL && temp(i) != NULL; i++)
+                dir = usable(temp_dir(temp(i)), temp(i));
         gmtime_r(&now, &tm);
         strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
-        if (dir != NULL && make_dir(dir) == 0)
+        if (dir != NULL)
                 path = format("%s/%s-%d.jsonl", dir, stamp, (int)getpid());
         free(dir);
         return path;
@@ -201,13 +217,16 @@ static void look_for_newest(const char *dir, char **best, struct timespec *best_
 
 char *path_newest_record(void)
 {
-        char *state = state_dir(), *fallback = temp_dir(), *best = NULL;
+        char *dir = state_dir(), *best = NULL;
         struct timespec best_time = {0, 0};
 
-        look_for_newest(state, &best, &best_time);
-        look_for_newest(fallback, &best, &best_time);
-        free(state);
-        free(fallback);
+        look_for_newest(dir, &best, &best_time);
+        free(dir);
+        for (size_t i = 0; temp(i) != NULL; i++) {
+                dir = temp_dir(temp(i));
+                look_for_newest(dir, &best, &best_time);
+                free(dir);
+        }
         return best;
 }
 

@@ -18,8 +18,8 @@ void path_remove_run_dir(const char *dir);
 /* path as an absolute one; it need not exist. */
 char *path_absolute(const char *path);
 
-/* A name for a new record in the state directory; where that cannot be written, in the temp
- * directory (then *fallback is 1). */
+/* A name for a new record in the state directory; where that cannot be written, in a temp
+ * directory that can (then *fallback is 1). */
 char *path_new_record(int *fallback);
 /* The newest record of this user. */
 char *path_newest_record(void);

@@ -1,6 +1,7 @@
 /* Failed file calls gathered by cause: see filefault.h. Programs probe and fail all the time; what
  * is kept lies in a package manager's cache, or says that a disk is full. */
 #include "explain/filefault.h"
+#include "explain/temporary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static bool is_space(const json_t *event)
         return event_field_is(event, "errno", "ENOSPC") || event_field_is(event, "errno", "EDQUOT");
 }
 
-static const char *at_of(const json_t *event)
+const char *filefault_at(const json_t *event)
 {
         const char *at = event_get_str(event, "blocked");
 
@@ -97,7 +98,7 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
 static bool is_of_other_user(const json_t *event, const struct place *place, const char *path)
 {
         int64_t owner = event_get_int(event, "owner", -1), uid = event_get_int(event, "uid", -1);
-        const char *mode = event_get_str(event, "mode"), *at = at_of(event);
+        const char *mode = event_get_str(event, "mode"), *at = filefault_at(event);
 
         if (owner < 0 || uid < 0 || owner == uid)
                 return false;
@@ -145,6 +146,8 @@ static enum finding_code code_anywhere(const struct file_fault *fault, const str
                 return space_code(event);
         if (event_field_is(event, "errno", "EMFILE") || event_field_is(event, "errno", "ENFILE"))
                 return FINDING_TOO_MANY_OPEN_FILES;
+        if (event_field_is(event, "errno", "EFBIG"))
+                return FINDING_FILE_TOO_LARGE;
         if (ours && event_field_is(event, "errno", "EXDEV"))
                 return FINDING_CROSS_DEVICE_RENAME;
         if ((ours || place->in_home) && event_field_is(event, "intent", "lock") &&
@@ -168,24 +171,10 @@ static enum finding_code code_of_home(const struct facts *facts, const json_t *e
         if (text_is_below(home, ancestor) && strcmp(home, ancestor) != 0 &&
             (text_is_below(path, home) || text_is_below(home, path)))
                 return FINDING_HOME_MISSING;
-        if (!absent && !event_field_is(event, "errno", "EROFS") && strcmp(at_of(event), home) == 0)
+        if (!absent && !event_field_is(event, "errno", "EROFS") &&
+            strcmp(filefault_at(event), home) == 0)
                 return FINDING_HOME_NOT_WRITABLE;
         return FINDING_CODE_COUNT;
-}
-
-static enum finding_code code_of_temp(const struct facts *facts, const json_t *event)
-{
-        const char *at = at_of(event), *temp = facts->tools.temp;
-
-        bool fits = IN_LIST(event, "errno", refusal_errnos) ||
-                    event_field_is(event, "errno", "ENOENT") ||
-                    event_field_is(event, "errno", "ENOTDIR");
-
-        /* What goes from there to elsewhere may fail because of elsewhere. */
-        fits = fits && event_get_str(event, "path2") == NULL &&
-               (text_is_below(at, temp) || text_is_below(temp, at));
-        return fits && event_field_is(event, "intent", "write") ? FINDING_TEMP_NOT_WRITABLE
-                                                                : FINDING_CODE_COUNT;
 }
 
 static enum finding_code code_of_cache(const json_t *event, const struct place *place,
@@ -226,7 +215,8 @@ static enum finding_code code_of(const struct facts *facts, const struct file_fa
                 return code;
         if (place->root_len > 0)
                 return code_of_cache(fault->event, place, path);
-        return place->in_temp ? code_of_temp(facts, fault->event) : FINDING_CODE_COUNT;
+        return place->in_temp && temporary_is_broken(facts, fault) ? FINDING_TEMP_NOT_WRITABLE
+                                                                   : FINDING_CODE_COUNT;
 }
 
 /* /dev/full and the like; a full /dev/shm is real. */
@@ -310,7 +300,8 @@ static bool is_of_filesystem(enum finding_code code)
 /* Can the tool not do without? Outside of caches nobody knows. */
 static bool is_needed(const json_t *event, enum finding_code code, const struct place *place)
 {
-        if (is_space(event) || code == FINDING_NOEXEC || code == FINDING_LOCKS_UNSUPPORTED)
+        if (is_space(event) || code == FINDING_FILE_TOO_LARGE || code == FINDING_NOEXEC ||
+            code == FINDING_LOCKS_UNSUPPORTED)
                 return true;
         if (code == FINDING_TOO_MANY_OPEN_FILES || code == FINDING_CROSS_DEVICE_RENAME)
                 return false;
@@ -355,7 +346,7 @@ void filefault_gather(const struct facts *facts, struct filefaults *out)
 
 const char *filefault_blocked(const struct filefault *group)
 {
-        return at_of(group->first->event);
+        return filefault_at(group->first->event);
 }
 
 bool filefault_is_file(const struct filefault *group)

@@ -34,6 +34,8 @@ void filefault_gather(const struct facts *facts, struct filefaults *out);
 
 /* The directory or file at fault: what blocks, or else the deepest that exists, or the path. */
 const char *filefault_blocked(const struct filefault *group);
+/* The same of one event; "" if it has none. */
+const char *filefault_at(const json_t *event);
 
 /* "/home/u/.cache/pypoetry", owned by the caller; NULL if it is no cache (or out of memory). */
 char *filefault_root(const struct filefault *group);

@@ -30,10 +30,10 @@
         (BIT(SLOW_ORIGIN) | BIT(STALLED_DOWNLOAD) | BIT(TRUNCATED_ANSWER) | BIT(DIGEST_MISMATCH))
 #define SPACE (BIT(DISK_FULL) | BIT(INODES_EXHAUSTED) | BIT(QUOTA_EXCEEDED))
 #define BLOCKS                                                                                     \
-        (SPACE | BIT(HOME_MISSING) | BIT(HOME_NOT_WRITABLE) | BIT(TEMP_NOT_WRITABLE) |             \
-         BIT(READ_ONLY_FILESYSTEM) | BIT(CACHE_OWNED_BY_OTHER_USER) | BIT(CACHE_NOT_WRITABLE) |    \
-         BIT(PATH_COMPONENT_NOT_A_DIRECTORY) | BIT(CACHE_NOT_READABLE) | BIT(NOEXEC) |             \
-         BIT(LOCK_HELD) | BIT(LOCKS_UNSUPPORTED) | BIT(TOO_MANY_OPEN_FILES))
+        (SPACE | BIT(FILE_TOO_LARGE) | BIT(HOME_MISSING) | BIT(HOME_NOT_WRITABLE) |                \
+         BIT(TEMP_NOT_WRITABLE) | BIT(READ_ONLY_FILESYSTEM) | BIT(CACHE_OWNED_BY_OTHER_USER) |     \
+         BIT(CACHE_NOT_WRITABLE) | BIT(PATH_COMPONENT_NOT_A_DIRECTORY) | BIT(CACHE_NOT_READABLE) | \
+         BIT(NOEXEC) | BIT(LOCK_HELD) | BIT(LOCKS_UNSUPPORTED) | BIT(TOO_MANY_OPEN_FILES))
 #define FILES (BLOCKS | BIT(CROSS_DEVICE_RENAME))
 #define ENDS  (BIT(OUT_OF_MEMORY_KILL) | BIT(KILLED_BY_SIGNAL))
 
@@ -231,6 +231,10 @@ const struct finding_kind finding_kinds[FINDING_CODE_COUNT] = {
                 "The user's disk quota is used up",
                 "a failed write with EDQUOT",
                 "Remove files of your own, or have the quota raised."},
+        [FINDING_FILE_TOO_LARGE] = {"file-too-large", SEVERITY_ERROR, 0,
+                "A file grew larger than a file may be",
+                "a failed write with EFBIG, or a program that SIGXFSZ ended, and the limit that it had",
+                "Raise the limit of this shell (ulimit -f). One that is too low even then is raised for the session (limits.conf), the service (LimitFSIZE) or the container."},
         [FINDING_CACHE_OWNED_BY_OTHER_USER] = {"cache-owned-by-other-user", SEVERITY_ERROR, 0,
                 "A part of a tool's cache belongs to another user",
                 "a failed write with EACCES in a tool's cache, on something that another user owns and could write",
@@ -247,7 +251,7 @@ const struct finding_kind finding_kinds[FINDING_CODE_COUNT] = {
                 "The kernel ended a program for want of memory",
                 "the kernel's count of such kills, which rose during the run, and a run that failed",
                 "Give the machine or container more memory, or let the tool do fewer things at once."},
-        [FINDING_KILLED_BY_SIGNAL] = {"killed-by-signal", SEVERITY_ERROR, BIT(OUT_OF_MEMORY_KILL),
+        [FINDING_KILLED_BY_SIGNAL] = {"killed-by-signal", SEVERITY_ERROR, BIT(OUT_OF_MEMORY_KILL) | BIT(FILE_TOO_LARGE),
                 "The program was ended by a signal",
                 "the signal in the program's exit status",
                 "Nothing on the network or the disk ended it."},

@@ -1,6 +1,7 @@
 /* What to do about a cache that cannot be used: commands that move it to a place that can (no root
  * needed, for this shell only), and the lasting repair as advice. */
 #include "explain/filefault.h"
+#include "explain/temporary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,8 @@ static const char *place_for(const struct facts *facts, const struct filefault *
 {
         const char *temp = event_get_str(json_object_get(facts->start, "environment"), "TMPDIR");
 
-        /* The directory for temporary files is what is at fault. */
         if (group->code == FINDING_TEMP_NOT_WRITABLE)
-                return text_is_below("/tmp", facts->tools.temp) ? "/var/tmp" : "/tmp";
+                return temporary_place(facts);
         if (group->mount == NULL)
                 return places[0].shell;
         for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -173,10 +173,6 @@ static char *advice_place(const struct filefault *group, const char *at, const c
         case FINDING_HOME_MISSING:
                 return text_format("The commands give this shell a home directory of its own. For "
                                    "good, have the account's directory made.");
-        case FINDING_TEMP_NOT_WRITABLE:
-                return text_format("The commands put temporary files elsewhere. Or repair the "
-                                   "directory: chmod 1777 %s",
-                                   at);
         case FINDING_CROSS_DEVICE_RENAME:
                 return text_format("The two directories must be on one file system.%s",
                                    group->root_len > 0 ? " The commands move the cache as a whole."
@@ -186,6 +182,10 @@ static char *advice_place(const struct filefault *group, const char *at, const c
         case FINDING_NOEXEC:
                 return text_format("Put the directory where programs may be started, or have %s "
                                    "mounted without noexec.",
+                                   mount);
+        case FINDING_FILE_TOO_LARGE:
+                return text_format("The file system %s takes no larger files: move the directory "
+                                   "to another one.",
                                    mount);
         default:
                 return NULL;
@@ -200,6 +200,8 @@ static char *advice_of(const struct facts *facts, const struct filefault *group,
         if (group->code == FINDING_DISK_FULL || group->code == FINDING_INODES_EXHAUSTED ||
             group->code == FINDING_QUOTA_EXCEEDED)
                 advice = advice_space(group, mount);
+        else if (group->code == FINDING_TEMP_NOT_WRITABLE)
+                advice = temporary_advice(facts, group->first->event);
         else
                 advice = advice_place(group, at, mount);
         if (advice == NULL && group->code != FINDING_TOO_MANY_OPEN_FILES)
@@ -212,7 +214,13 @@ static char *advice_of(const struct facts *facts, const struct filefault *group,
 void remedy_files(struct draft *d, const struct facts *facts, const struct filefault *group)
 {
         const char *place = place_for(facts, group);
-        char *root = filefault_root(group);
+        char *root;
+
+        /* The commands are those of rules_size_limit(). */
+        if (group->code == FINDING_FILE_TOO_LARGE &&
+            event_get_int(group->first->event, "fsize_limit", -1) >= 0)
+                return;
+        root = filefault_root(group);
 
         if (group->code == FINDING_TOO_MANY_OPEN_FILES) {
                 text_add(&d->commands, "ulimit -n \"$(ulimit -Hn)\"");

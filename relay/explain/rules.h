@@ -24,6 +24,9 @@ void rules_locks(const struct facts *facts, struct findings *findings);
 void rules_end(const struct facts *facts, struct findings *findings);
 /* Failed file calls; after the network's rules, whose faults it weighs against (rules_files.c). */
 void rules_files(const struct facts *facts, struct findings *findings);
+/* The limit that a file ran into, and how to raise it: of a process.start or a file.failure with
+ * EFBIG (rules_end.c). */
+void rules_size_limit(struct draft *d, const json_t *event);
 /* Clients that gave up for no visible reason, programs not covered (rules_client.c). */
 void rules_client(const struct facts *facts, struct findings *findings);
 

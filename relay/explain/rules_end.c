@@ -111,8 +111,56 @@ static void rule_memory(const struct facts *facts, struct findings *findings)
         add_last_event(d, facts);
 }
 
+void rules_size_limit(struct draft *d, const json_t *event)
+{
+        int64_t soft = event_get_int(event, "fsize_limit", -1);
+        int64_t hard = event_get_int(event, "fsize_hard_limit", -1);
+
+        if (soft < 0) {
+                const char *fstype = event_get_str(event, "fstype");
+
+                text_add(&d->evidence, "no limit was set: it is the file system's (%s)",
+                         fstype != NULL ? fstype : "type not known");
+                return;
+        }
+        text_add(&d->evidence, "limit of the size of a file: %lld bytes (ulimit -f)",
+                 (long long)soft);
+        if (hard < 0 || hard > soft)
+                text_add(&d->commands, "ulimit -f \"$(ulimit -Hf)\"");
+        else
+                text_add(&d->evidence, "that is also the most that this user may set it to");
+}
+
+/* A program that does not handle SIGXFSZ is ended by it, without a call that fails. */
+static void rule_size(const struct facts *facts, struct findings *findings)
+{
+        const json_t *limited = NULL;
+        bool of_child;
+        const char *signal = signal_of(facts, &of_child);
+        struct draft *d;
+
+        if (signal == NULL || strcmp(signal, "XFSZ") != 0 ||
+            findings_has_error(findings, FINDING_BIT(FINDING_FILE_TOO_LARGE)))
+                return;
+        for (size_t i = 0; i < facts->events->count; i++)
+                if (event_get_int(facts->events->items[i], "fsize_limit", -1) >= 0)
+                        limited = facts->events->items[i];
+        if (limited == NULL ||
+            (d = findings_add(findings, FINDING_FILE_TOO_LARGE, facts->end)) == NULL)
+                return;
+        d->confidence = of_child ? CONFIDENCE_LIKELY : CONFIDENCE_CERTAIN;
+        d->summary = text_format("The kernel ended %s because it wrote a file that is larger than "
+                                 "a file may be.",
+                                 of_child ? "a program" : "the command");
+        text_add_at(&d->evidence, facts->end, "ended by SIGXFSZ%s",
+                    of_child ? ", as its exit status says" : "");
+        rules_size_limit(d, limited);
+        add_last_event(d, facts);
+}
+
 void rules_end(const struct facts *facts, struct findings *findings)
 {
         rule_memory(facts, findings);
+        rule_size(facts, findings);
         rule_signal(facts, findings);
 }

@@ -2,6 +2,7 @@
  * tool cannot do without the file and the network did not stop it before: its process was answered,
  * or never got as far as to ask. Otherwise it is at most a warning behind the network's fault. */
 #include "explain/filefault.h"
+#include "explain/temporary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -126,13 +127,14 @@ static char *summary_of(const struct facts *facts, const struct filefault *group
                 return text_format("The home directory %s is not writable, and %s needs it: %s%s.",
                                    home, who, error, tail);
         case FINDING_TEMP_NOT_WRITABLE:
-                return text_format("The directory for temporary files, %s, cannot be written: "
-                                   "%s%s.",
-                                   facts->tools.temp, error, tail);
+                return temporary_summary(facts, event, tail);
         case FINDING_CROSS_DEVICE_RENAME:
                 return text_format("%s cannot move %s to %s: they are on different file "
                                    "systems%s.",
                                    who, path, path2 != NULL ? path2 : "its place", tail);
+        case FINDING_FILE_TOO_LARGE:
+                return text_format("%s cannot write %s: it would be larger than a file may be%s.",
+                                   who, path, tail);
         case FINDING_LOCKS_UNSUPPORTED:
                 return text_format("The file system %s gives no locks, and %s needs one on %s%s.",
                                    group->mount, who, path, tail);
@@ -223,10 +225,13 @@ static void add_detail(struct draft *d, const struct filefault *group)
                 text_add(&d->evidence, "limit of open files: %lld; it had %lld open",
                          (long long)event_get_int(event, "nofile_limit", -1),
                          (long long)event_get_int(event, "open_files", -1));
-        else if (group->code == FINDING_HOME_MISSING)
+        else if (group->code == FINDING_FILE_TOO_LARGE)
+                rules_size_limit(d, event);
+        else if (group->code == FINDING_HOME_MISSING || event_field_is(event, "errno", "ENOENT"))
                 text_add(&d->evidence, "what exists of it: %s (%s)", ancestor ? ancestor : "?",
                          rights ? rights : "");
-        else if (group->code == FINDING_PATH_COMPONENT_NOT_A_DIRECTORY)
+        else if (group->code == FINDING_PATH_COMPONENT_NOT_A_DIRECTORY ||
+                 event_field_is(event, "errno", "ENOTDIR"))
                 text_add(&d->evidence, "%s is no directory (it is a %s, %s)", at,
                          type ? type : "file", rights ? rights : "");
         else if (filefault_is_file(group))

@@ -11,6 +11,7 @@
 #include "net/tapped.h"
 #include "net/trusted.h"
 #include "net/verdict.h"
+#include "record/examine_who.h"
 #include "record/mask.h"
 
 #include <errno.h>
@@ -191,6 +192,8 @@ static void report_hello(struct relay *relay, pid_t pid, const struct wire_hello
                 event_str(&e, NULL, masked);
         }
         event_close_array(&e);
+        /* Whom SIGXFSZ ends has no call that fails. */
+        examine_size_limit_write(&e, pid);
         record_write(relay->record, &e);
 }
 

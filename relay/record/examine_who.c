@@ -259,6 +259,17 @@ static void write_limit(struct event *e, pid_t pid, const char *key,
                 event_int(e, key, (int64_t)limit.rlim_cur);
 }
 
+void examine_size_limit_write(struct event *e, pid_t pid)
+{
+        struct rlimit limit;
+
+        if (prlimit(pid, RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+                return;
+        event_int(e, "fsize_limit", (int64_t)limit.rlim_cur);
+        if (limit.rlim_max != RLIM_INFINITY)
+                event_int(e, "fsize_hard_limit", (int64_t)limit.rlim_max);
+}
+
 static void write_open_files(struct event *e, pid_t pid)
 {
         char path[40];
@@ -278,7 +289,7 @@ static void write_open_files(struct event *e, pid_t pid)
 void examine_limits_write(struct event *e, pid_t pid, int error)
 {
         if (error == EFBIG)
-                write_limit(e, pid, "fsize_limit", RLIMIT_FSIZE);
+                examine_size_limit_write(e, pid);
         if (error != EMFILE && error != ENFILE)
                 return;
         write_limit(e, pid, "nofile_limit", RLIMIT_NOFILE);

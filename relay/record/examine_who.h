@@ -39,4 +39,7 @@ void examine_who_write(struct event *e, const struct examine_who *who);
  */
 void examine_limits_write(struct event *e, pid_t pid, int error);
 
+/* fsize_limit and fsize_hard_limit (RLIMIT_FSIZE, in bytes), each where there is one. */
+void examine_size_limit_write(struct event *e, pid_t pid);
+
 #endif

@@ -15,7 +15,7 @@ KINDS = {
         "schema": "integer", "version": "string", "mode": "run|relay", "command": "strings", "cwd": "string",
         "uid": "integer", "gid": "integer", "umask": "octal", "home?": "string", "upstream?": "string",
         "upstream_from?": "string", "inspect": "never|auto|always", "environment": "object"},
-    "process.start": {"ppid": "integer", "argv": "strings"},
+    "process.start": {"ppid": "integer", "argv": "strings", "fsize_limit?": "integer", "fsize_hard_limit?": "integer"},
     "process.uncovered": {"target": "string", "reason": "static|setuid|setgid|capabilities|foreign|sanitizer|seccomp"},
     "name.lookup": {"name": "string", "addresses": "strings", "result": "string", "errno?": "errno",
                     "duration_ms": "ms", "made_up?": "boolean"},
@@ -57,7 +57,7 @@ KINDS = {
                      "read_only?": "boolean", "free_bytes?": "integer", "free_inodes?": "integer",
                      "quota_bytes?": "integer", "quota_used_bytes?": "integer", "quota_files?": "integer",
                      "quota_used_files?": "integer", "nofile_limit?": "integer", "open_files?": "integer",
-                     "fsize_limit?": "integer"},
+                     "fsize_limit?": "integer", "fsize_hard_limit?": "integer"},
     "lock.wait": {"call": "string", "path": "string", "state": "waiting|refused|granted|failed", "waited_ms?": "ms",
                   "errno?": "errno", "holder?": "integer", "holder_exe?": "string", "holder_argv?": "strings"},
     "tool.claim": {"tool": "string", "stream": "stdout|stderr|both", "text": "string", "blames": "string"},
@@ -91,7 +91,7 @@ TYPES = {
     "object": lambda v: isinstance(v, dict) and all(isinstance(x, str) for x in v.values()),
     "headers": lambda v: isinstance(v, list) and all(_is_strings(h) and len(h) == 2 for h in v),
     "ms": lambda v: (_is_int(v) or isinstance(v, float)) and v >= 0,
-    "octal": lambda v: isinstance(v, str) and re.fullmatch(r"0[0-7]{3,4}", v) is not None,
+    "octal": lambda v: isinstance(v, str) and re.fullmatch(r"[0-7]{4}", v) is not None,
     "errno": lambda v: isinstance(v, str) and re.fullmatch(r"E[A-Z0-9]+", v) is not None,
 }
 

@@ -69,6 +69,59 @@ def test_too_many_open_files(sandbox, make_index):
     sandbox.tapline(["sh", "-c", script, "sh", *argv], timeout=120).assert_worked()
 
 
+def missing(sandbox):
+    return sandbox.root / "no/such/place"
+
+
+def a_file(sandbox):
+    return sandbox.user.make_file(sandbox.root / "file", "not a directory\n")
+
+
+@pytest.mark.parametrize("place,errno,type", [(missing, "ENOENT", "does not exist"), (a_file, "ENOTDIR", "is no directory")])
+def test_temp_is_no_directory(sandbox, uv, index, place, errno, type):
+    """TMPDIR names what is not there, or is a file."""
+    argv, env = uv_install(uv, index, "--no-cache")
+    env["TMPDIR"] = place(sandbox)
+    done = explained(sandbox, argv, "temp-not-writable", env["TMPDIR"], errno, type, env=env,
+                     name=f"temp-not-writable-{errno.lower()}")
+    pasted(sandbox, done, argv, env=env)
+
+
+def test_no_usable_temporary_directory(sandbox, poetry, index, private_mounts):
+    """Python looks in four places and then says so; Poetry takes that for the network."""
+    projects.poetry(sandbox, index.url + "/simple/")
+    argv, env = [poetry / "bin/poetry", "-P", sandbox.work, "lock", "-n"], projects.poetry_env(index.ca)
+    env.update(TMPDIR=missing(sandbox), POETRY_VIRTUALENVS_CREATE="false")
+    still = "\n".join(f"mount --rbind '{at}' '{at}'; mount -o remount,bind,ro '{at}'" for at in ("/tmp", "/var/tmp"))
+    options = {"env": env, "cwd": "/", "mounts": f"mount --bind '{sandbox.root}' '{sandbox.root}'\n{still}"}
+    done = explained(sandbox, argv, "temp-not-writable", env["TMPDIR"], name="temp-not-writable-poetry", **options)
+    assert "All attempts to connect" in done.stdout + done.stderr
+    pasted(sandbox, done, argv, **options)
+
+
+LIMITED = ["sh", "-c", 'ulimit -Sf 4; exec "$@"', "sh"]  # blocks of 512 bytes
+
+
+@pytest.mark.parametrize("tool", ["curl", "npm"])
+def test_file_too_large(sandbox, npm, make_index, tool):
+    """The signal ends curl without a word; Node's programs ignore it and see EFBIG."""
+    index = make_index(certs=None)
+    argv, env = npm_install(sandbox, npm, index) if tool == "npm" else (["curl", "-sS", "-o", "x", index.url + "/bytes/9000"], {})
+    env.pop("NODE_EXTRA_CA_CERTS", None)
+    limited = ["sh", "-c", 'ulimit -Sf 2; exec "$@"', "sh"] if tool == "npm" else LIMITED
+    proof = ["EFBIG", "1024 bytes"] if tool == "npm" else ["SIGXFSZ", "2048 bytes", "/bytes/9000"]
+    done = explained(sandbox, [*limited, *argv], "file-too-large", *proof, env=env, name=f"file-too-large-{tool}")
+    script = "ulimit -Sf 4\n" + "\n".join([*done.first()["remedy"]["commands"], 'exec "$@"'])
+    sandbox.tapline(["sh", "-c", script, "sh", *argv], env=env, timeout=120).assert_worked()
+
+
+def test_a_size_limit_that_cannot_be_raised(sandbox, make_index):
+    """Nothing to paste then: the report says where such a limit is set."""
+    argv = ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh", "curl", "-sS", "-o", "x", make_index(certs=None).url + "/bytes/9000"]
+    done = explained(sandbox, argv, "file-too-large", "SIGXFSZ", "the most that this user may set", name="file-too-large-hard")
+    assert done.first()["remedy"]["commands"] == [] and "limits.conf" in done.first()["advice"]
+
+
 def test_cross_device_rename(sandbox, uv, index, private_mounts):
     argv, env = uv_install(uv, index)
     inner = sandbox.user.make_dir(sandbox.home / ".cache/uv/archive-v0")

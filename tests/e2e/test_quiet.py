@@ -81,6 +81,11 @@ def unwritable_pip_cache(lab):
     return lab.pip("grove")
 
 
+def without_temp(lab):
+    """Python looks elsewhere when TMPDIR is not there."""
+    return ["env", f"TMPDIR={lab.sandbox.root}/no/such/place", *lab.pip("grove")]
+
+
 def npm_project(lab):
     projects.npm(lab.sandbox)
     return lab.npm("install")
@@ -127,6 +132,7 @@ INSTALLS = {
     "pip-two-indexes": first_index_lacks_it,
     "pip-503-made-good": fails_first(503),
     "pip-cache-unwritable": unwritable_pip_cache,
+    "pip-temp-missing": without_temp,
     "npm": npm_project,
     "npm-optional-missing": npm_optional,
     "curl-head": lambda lab: lab.curl("/echo", "-I"),
