@@ -103,7 +103,9 @@ $(UNIT_BIN): $B/unit/%: tests/unit/%.c $B/librelay.a
 
 $(CLIENT_BIN): $B/clients/%: tests/clients/%.c $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) -D_GNU_SOURCE -Iinclude $(CFLAGS) -o $@ $< -lpthread
+	$(CC) $(STD) $(WARN) -D_GNU_SOURCE -Iinclude $(CFLAGS) $(CLIENT_LD) -o $@ $< -lpthread
+
+$B/clients/deepbind: CLIENT_LD := -Wl,--enable-new-dtags,-rpath,'$$ORIGIN'
 
 $B/counts/drive_preload: tests/counts/drive_preload.c $B/flags
 	@mkdir -p $(@D)
@@ -113,11 +115,17 @@ $B/counts/drive_relay: tests/counts/drive_relay.c $B/librelay.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 
+CLIENT_LIB = $(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 $B/clients/%.so: tests/clients/lib/%.c $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
+	$(CLIENT_LIB) -Wl,-z,lazy
 
-clients: $(CLIENT_BIN) $B/clients/clock.so
+# All bound when it is loaded, and read-only from then on.
+$B/clients/%_now.so: tests/clients/lib/%.c $B/flags
+	@mkdir -p $(@D)
+	$(CLIENT_LIB) -Wl,-z,relro,-z,now
+
+clients: $(CLIENT_BIN) $(addprefix $B/clients/,clock.so deep.so deep_now.so)
 
 $(SOAK_BIN): $B/soak/%: tests/soak/%.c $B/flags
 	@mkdir -p $(@D)

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 _Atomic(void *) real_table[REAL_COUNT];
 
@@ -40,4 +41,18 @@ void real_resolve_exec(void)
 
         for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
                 real_resolve(ids[i]);
+}
+
+void real_resolve_all(void)
+{
+        for (size_t id = 0; id < REAL_COUNT; id++)
+                real_get(id);
+}
+
+void *real_named(const char *name)
+{
+        for (size_t id = 0; id < REAL_COUNT; id++)
+                if (strcmp(names[id], name) == 0)
+                        return atomic_load_explicit(&real_table[id], memory_order_relaxed);
+        return NULL;
 }

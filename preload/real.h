@@ -30,7 +30,8 @@
         X(fallocate) X(fallocate64) X(fwrite) X(fwrite_unlocked) X(fflush) X(fclose) \
         X(socket) X(socketpair) X(accept) X(accept4) X(pipe) X(pipe2) X(dup) \
         X(epoll_create1) X(opendir) \
-        X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen) X(prctl) X(syscall)
+        X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen) X(prctl) X(syscall) \
+        X(dlopen)
 /* clang-format on */
 
 enum real_id {
@@ -49,6 +50,13 @@ void *real_resolve(enum real_id id);
 /* Look up those that a child of vfork(2) calls, or a filtered process, where the linker's lock may
  * be held by a thread that does not exist there. Called by the constructor. */
 void real_resolve_exec(void);
+
+/* Look up all of them. Keeps errno. */
+void real_resolve_all(void);
+
+/* The function of this name if it has been looked up, or NULL, also for a name that is not in the
+ * table. */
+void *real_named(const char *name);
 
 static inline void *real_get(enum real_id id)
 {

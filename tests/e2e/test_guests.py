@@ -217,6 +217,18 @@ def test_nothing_is_said_into_a_file_that_is_number_2(sandbox, origin, denied):
         assert "tapline" not in path.read_text() and "again -1" in path.read_text()
 
 
+# -- RTLD_DEEPBIND
+
+@pytest.mark.parametrize("library", ["deep.so", "deep_now.so"])
+def test_libraries_that_are_bound_past_the_preloaded_ones(sandbox, origin, denied, library):
+    program, loaded = place(sandbox, "deepbind"), place(sandbox, library)
+    argv = [program, loaded, origin.host, origin.port, denied]
+    bare, done = sandbox.run(argv), sandbox.tapline(argv)
+    assert bare.returncode == done.returncode == 0, f"{bare}\n{done}"
+    assert bare.stdout == done.stdout and f"{library}: loaded\nthen no error" in done.stdout and "unlink o" in done.stdout
+    assert failures(done, denied) == ["EACCES"] and len(redirected(done)) == 1, str(done)
+
+
 # -- seccomp
 
 @pytest.mark.parametrize("how", ["prctl", "syscall"])
