@@ -186,7 +186,7 @@ check-e2e: all clients
 
 #: make check-clients every client of docs/clients.md against a local index, bare and under tapline; writes that page (long)
 check-clients: all
-	sh contrib/deps.sh install build check clients
+	sh contrib/deps.sh install build check catalogue
 	BUILD=$(abspath $B) $(PYTHON) -B tests/clients_table/table.py --write docs/clients.md
 
 #: make check-live the tests that use the public index this machine's tools are configured for
@@ -244,6 +244,12 @@ bench: all
 #: make check-soak thousands of tunnels at once, slow clients, upstreams that fail, the relay killed under load (SOAK="short=1000000")
 check-soak: all $(SOAK_BIN)
 	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
+
+.PHONY: check-testssl
+#: make check-testssl all of testssl.sh's checks against the relay's side of TLS (minutes; make check does a few)
+check-testssl: all
+	sh contrib/deps.sh install build check
+	BUILD=$(abspath $B) TESTSSL=all $(PYTHON) -m pytest -q tests/e2e/test_testssl.py $(PYTEST_ARGS)
 
 .PHONY: check-scenarios check-quiet check-mutation disk-table
 #: make check-scenarios every finding produced for real, those too that take their time

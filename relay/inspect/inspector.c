@@ -29,6 +29,12 @@ struct distrusted {
         char name[NAME_CAP];
 };
 
+/* What clients are answered with: authenticated encryption with a key exchange of its own. The
+ * cheapest is first, unless the client, for want of AES in hardware, would rather have ChaCha20. */
+#define CLIENT_CIPHERS_1_3                                                                         \
+        "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+#define CLIENT_CIPHERS_1_2 "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20"
+
 static void set_common(SSL_CTX *ctx)
 {
         SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
@@ -52,7 +58,13 @@ static SSL_CTX *client_context_new(struct inspector *in)
         if (!ctx)
                 return NULL;
         set_common(ctx);
-        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                         SSL_OP_PRIORITIZE_CHACHA);
+        if (!SSL_CTX_set_ciphersuites(ctx, CLIENT_CIPHERS_1_3) ||
+            !SSL_CTX_set_cipher_list(ctx, CLIENT_CIPHERS_1_2)) {
+                SSL_CTX_free(ctx);
+                return NULL;
+        }
         SSL_CTX_set_num_tickets(ctx, 0);
         SSL_CTX_set_recv_max_early_data(ctx, SKIPPED_EARLY_DATA);
         SSL_CTX_set_client_hello_cb(ctx, handshake_on_hello, in);

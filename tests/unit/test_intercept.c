@@ -101,6 +101,29 @@ static void test_hello_in_pieces(void **state)
         check_exchange(lab);
 }
 
+/* Keys that no quantum computer breaks, padding and ECH make hellos longer than a segment, a record
+ * (16 KiB), several. An extension for Encrypted ClientHello is nothing to us: the outer name
+ * counts. */
+static void test_long_hello(void **state)
+{
+        static const size_t sizes[] = {100, 1500, 16000, 16384, 17000, 40000, 60000};
+        struct lab *lab = *state;
+
+        lab->client = client_get;
+        lab->origin = origin_get;
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+                lab->ech_len = sizes[i];
+                for (lab->slow = false;; lab->slow = true) {
+                        lab_run(lab);
+                        check_exchange(lab);
+                        assert_true(lab->hello_len > sizes[i]);
+                        assert_string_equal(lab->origin_sni, "index.example");
+                        if (lab->slow)
+                                break;
+                }
+        }
+}
+
 static void test_bulk(void **state)
 {
         struct lab *lab = *state;
@@ -164,10 +187,9 @@ static void test_no_sni(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(test_exchange),        T(test_alpn_of_the_origin),
-                T(test_exchange_tls12),  T(test_no_alpn),
-                T(test_hello_in_pieces), T(test_bulk),
-                T(test_rsa_only_client), T(test_no_sni),
+                T(test_exchange), T(test_alpn_of_the_origin), T(test_exchange_tls12),
+                T(test_no_alpn),  T(test_hello_in_pieces),    T(test_long_hello),
+                T(test_bulk),     T(test_rsa_only_client),    T(test_no_sni),
         };
 
         signal(SIGPIPE, SIG_IGN);

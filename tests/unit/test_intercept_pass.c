@@ -39,6 +39,38 @@ static void test_untrusted_origin(void **state)
         assert_non_null(strstr(lab_str(e, "subject"), "index.example"));
 }
 
+/* All of a hello goes to the origin, however long. */
+static void test_long_hello(void **state)
+{
+        struct lab *lab = *state;
+
+        lab->origin_untrusted = true;
+        for (lab->ech_len = 15000; lab->ech_len <= 60000; lab->ech_len += 15000) {
+                lab_run(lab);
+                check_passed(lab, "failed");
+                assert_true(lab->hello_len > lab->ech_len);
+        }
+}
+
+/* What testssl.sh would hold against us is not offered, and not refused either: the origin may take
+ * it. */
+static void prepare_cbc(struct lab *lab, SSL *ssl)
+{
+        (void)lab;
+        SSL_set_cipher_list(ssl, "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES256-SHA");
+}
+
+static void test_old_ciphers(void **state)
+{
+        struct lab *lab = *state;
+
+        lab->max_version = TLS1_2_VERSION;
+        lab->prepare_client = prepare_cbc;
+        lab_run(lab);
+        check_passed(lab, "passed");
+        assert_non_null(strstr(lab->reason, "no shared cipher"));
+}
+
 static void test_wrong_name(void **state)
 {
         struct lab *lab = *state;
@@ -299,7 +331,8 @@ int main(void)
                 T(test_broken_origin),         T(test_not_tls),
                 T(test_distrust_alert),        T(test_passes_after_distrust),
                 T(test_distrust_silent),       T(test_always_mode),
-                T(test_origin_hangs_up),
+                T(test_origin_hangs_up),       T(test_long_hello),
+                T(test_old_ciphers),
         };
 
         signal(SIGPIPE, SIG_IGN);

@@ -46,10 +46,11 @@ struct lab {
         const char *choice;                                /* of the origin from it */
         void (*prepare_client)(struct lab *lab, SSL *ssl); /* before their handshakes, or NULL */
         void (*prepare_origin)(struct lab *lab, SSL *ssl);
-        int max_version;       /* of the client */
-        size_t early_len;      /* read from the client before the intercept exists */
-        bool slow;             /* the client sends its hello byte by byte */
-        bool client_trusts;    /* the run's CA */
+        int max_version;    /* of the client */
+        size_t ech_len;     /* of an encrypted_client_hello extension that the client sends, or 0 */
+        size_t early_len;   /* read from the client before the intercept exists */
+        bool slow;          /* the client sends its hello byte by byte */
+        bool client_trusts; /* the run's CA */
         bool origin_untrusted; /* its certificate comes from a root of its own */
         bool want_certificate; /* the origin asks for the client's */
         bool plain_client;     /* the script gets no handshake */
@@ -173,8 +174,29 @@ static inline void lab_reset(int fd)
 
 /* ---- the client's thread ---- */
 
+/* Says nothing that anybody could decrypt: what GREASE looks like, and what a real one looks like
+ * to us. */
+static inline int lab_on_ech(SSL *ssl, unsigned type, unsigned context, const unsigned char **out,
+                             size_t *len, X509 *cert, size_t chain, int *alert, void *arg)
+{
+        static unsigned char noise[UINT16_MAX];
+        struct lab *lab = arg;
+
+        (void)ssl, (void)type, (void)context, (void)cert, (void)chain, (void)alert;
+        memset(noise, 0x5a, sizeof noise);
+        noise[0] = 0; /* outer */
+        *out = noise;
+        *len = lab->ech_len;
+        return 1;
+}
+
 static inline SSL *lab_client_ssl(struct lab *lab, SSL_CTX *ctx)
 {
+        enum { ENCRYPTED_CLIENT_HELLO = 0xfe0d };
+
+        if (lab->ech_len)
+                assert(SSL_CTX_add_custom_ext(ctx, ENCRYPTED_CLIENT_HELLO, SSL_EXT_CLIENT_HELLO,
+                                              lab_on_ech, NULL, lab, NULL, NULL) == 1);
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
         X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), lab->root);
         if (lab->client_trusts)
