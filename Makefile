@@ -22,7 +22,7 @@ STD  := -std=gnu11 -MMD -MP -ffile-prefix-map=$(CURDIR)=.
 
 # The relay: a normal program, hardened.
 PKGS := libuv libconfig jansson openssl libnghttp2
-RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
+RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -I$B/page -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
 RELAY_C   := -fPIE -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 RELAY_LD  := -pie -Wl,-z,relro,-z,now
 RELAY_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lhttp_parser -lpthread
@@ -78,6 +78,13 @@ $B/deps: contrib/packages contrib/deps.sh
 $(RELAY_OBJ): $B/%.o: %.c $B/flags | $B/deps
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CPPFLAGS) $(CFLAGS) $(RELAY_C) $(SANFLAGS) $(FUZZER) -c -o $@ $<
+
+# The report's style and script are files of their own; the program has them as string literals.
+$B/page/%.inc: relay/explain/%
+	@mkdir -p $(@D)
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+
+$B/relay/explain/report_html.o: $B/page/report.css.inc $B/page/report.js.inc
 
 $(PRELOAD_OBJ): $B/%.o: %.c $B/flags | $B/deps
 	@mkdir -p $(@D)

@@ -142,7 +142,7 @@ static int print(const struct check *check)
 
         if (out == NULL)
                 result = -errno;
-        else if (o->format != NULL && strcmp(o->format, "json") == 0)
+        else if (o->report_format == FORMAT_JSON)
                 result = check_report_json(check, out);
         else
                 result = check_report_text(check, o->quiet, out);
@@ -160,11 +160,11 @@ static int run(struct check *check)
         static void (*const looks[])(struct check *) = {check_files, check_clock, check_names,
                                                         check_proxy, check_trust, check_preload};
 
-        const char *format = check->options->format != NULL ? check->options->format : "text";
+        enum report_format format = check->options->report_format;
 
-        if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+        if (format != FORMAT_TEXT && format != FORMAT_JSON) {
                 fprintf(stderr, "tapline check: there is no --format %s; text and json there are\n",
-                        format);
+                        check->options->format);
                 return EXIT_USAGE;
         }
         if (caches_look(&check->caches, check->catalogue, check->command) < 0)

@@ -1,5 +1,5 @@
-/* Options: one table (options.c) from which the command line, the environment, the configuration
- * file and
+/* Options: one table (option_table.c) from which the command line, the environment, the
+ * configuration file and
  * --help follow. Command line beats environment beats file. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
@@ -16,6 +16,18 @@ enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4, FOR_CHECK = 64 };
 enum resolve_mode { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE };
 
 enum inspect_mode { INSPECT_NEVER, INSPECT_AUTO, INSPECT_ALWAYS };
+
+enum quic_mode { QUIC_PASS, QUIC_REFUSE };
+
+enum report_format {
+        FORMAT_TEXT,
+        FORMAT_JSON,
+        FORMAT_HTML,
+        FORMAT_HAR,
+        FORMAT_OTLP,
+        FORMAT_GITHUB,
+        FORMAT_TRACE
+};
 
 /* All strings are owned. */
 struct options {
@@ -41,15 +53,17 @@ struct options {
         char *idle_timeout, *linger;
         char *keepalive, *max_connections, *workers;
         char *resolve;
-        char *quic;          /* "pass" or "refuse" */
+        char *quic;
         char *only, *except; /* names of programs, as tapline_program.h has them */
         char *via;           /* name, "off", or NULL */
         bool quiet, verbose, help, digest, fix, capture;
-        enum inspect_mode inspect_mode; /* from inspect, checked */
-        enum resolve_mode resolve_mode; /* from resolve, checked */
-        int drain_ms;                   /* from drain, checked */
-        bool password_shown;            /* one stood on the command line */
-        char *from[OPTIONS_MAX];        /* owned; by place in the table: where each was said */
+        enum inspect_mode inspect_mode;   /* from inspect, checked */
+        enum resolve_mode resolve_mode;   /* from resolve, checked */
+        enum quic_mode quic_mode;         /* from quic, checked */
+        enum report_format report_format; /* from format, checked */
+        int drain_ms;                     /* from drain, checked */
+        bool password_shown;              /* one stood on the command line */
+        char *from[OPTIONS_MAX];          /* owned; by place in the table: where each was said */
 };
 
 /* Read all three sources for a command. argv[0] is the command's name. On success *next is the

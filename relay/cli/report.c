@@ -49,15 +49,23 @@ static struct catalogue *load_catalogue(void)
 static int write_format(const struct record_events *events, const struct explanation *ex,
                         const struct options *o, const char *path, FILE *out)
 {
-        const char *format = o->format != NULL ? o->format : "text";
-
-        if (strcmp(format, "json") == 0)
+        switch (o->report_format) {
+        case FORMAT_TEXT:
+                return report_text(ex, path, out);
+        case FORMAT_JSON:
                 return report_json(ex, path, out);
-        if (strcmp(format, "github") == 0)
-                return report_github(ex, out);
-        if (strcmp(format, "har") == 0)
+        case FORMAT_HTML:
+                return report_html(events, ex, path, out);
+        case FORMAT_HAR:
                 return report_har(events, ex, out);
-        return report_text(ex, path, out);
+        case FORMAT_OTLP:
+                return report_otlp(events, ex, out);
+        case FORMAT_GITHUB:
+                return report_github(ex, out);
+        case FORMAT_TRACE:
+                return report_trace(events, ex, out);
+        }
+        return -EINVAL;
 }
 
 static int write_report(const struct record_events *events, const struct explanation *ex,

@@ -71,5 +71,12 @@ int report_json(const struct explanation *ex, const char *record_path, FILE *out
 int report_github(const struct explanation *ex, FILE *out);
 /* HAR 1.2: the requests themselves. */
 int report_har(const struct record_events *events, const struct explanation *ex, FILE *out);
+/* One HTML page that needs nothing but itself. */
+int report_html(const struct record_events *events, const struct explanation *ex,
+                const char *record_path, FILE *out);
+/* OTLP/JSON: one TracesData on one line, for tracing systems. */
+int report_otlp(const struct record_events *events, const struct explanation *ex, FILE *out);
+/* The trace event format of Chrome and Perfetto. */
+int report_trace(const struct record_events *events, const struct explanation *ex, FILE *out);
 
 #endif

@@ -1,23 +1,17 @@
 /* The report for programs: one JSON object (RFC 8259), see docs/record.md for the record it comes
  * from. Strings that are not UTF-8 (a path from the command line) appear as "?". */
 #include "explain/explain.h"
+#include "explain/text.h"
 
 #include <errno.h>
 #include <jansson.h>
-
-static json_t *text(const char *value)
-{
-        json_t *string = value != NULL ? json_string(value) : json_null();
-
-        return string != NULL ? string : json_string("?");
-}
 
 static json_t *lines(char *const *items, size_t count)
 {
         json_t *array = json_array();
 
         for (size_t i = 0; array != NULL && i < count; i++)
-                json_array_append_new(array, text(items[i]));
+                json_array_append_new(array, text_json(items[i]));
         return array;
 }
 
@@ -25,9 +19,9 @@ static json_t *finding_json(const struct finding *f)
 {
         return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:{s:o}}", "code", f->code, "severity",
                          severity_name(f->severity), "confidence", confidence_name(f->confidence),
-                         "summary", text(f->summary), "evidence",
-                         lines(f->evidence, f->evidence_count), "advice", text(f->advice), "remedy",
-                         "commands", lines(f->commands, f->command_count));
+                         "summary", text_json(f->summary), "evidence",
+                         lines(f->evidence, f->evidence_count), "advice", text_json(f->advice),
+                         "remedy", "commands", lines(f->commands, f->command_count));
 }
 
 static json_t *count(size_t value)
@@ -41,8 +35,8 @@ static json_t *summary_json(const struct explanation *ex)
         json_t *status = s->status >= 0 ? json_integer(s->status) : json_null();
 
         return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}",
-                         "command", text(s->command), "exit_status", status, "signal",
-                         text(s->signal), "processes", count(s->processes), "connections",
+                         "command", text_json(s->command), "exit_status", status, "signal",
+                         text_json(s->signal), "processes", count(s->processes), "connections",
                          count(s->connections), "requests", count(s->requests), "responses_ok",
                          count(s->responses_ok), "failures", count(s->failures), "file_failures",
                          count(s->file_failures), "network_failures", count(s->network_failures),
@@ -63,7 +57,7 @@ int report_json(const struct explanation *ex, const char *record_path, FILE *out
 {
         json_t *root =
                 json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", 1, "record",
-                          text(record_path), "findings", findings_json(ex), "summary",
+                          text_json(record_path), "findings", findings_json(ex), "summary",
                           summary_json(ex), "seen", lines(ex->seen, ex->seen_count), "uncovered",
                           lines(ex->uncovered, ex->uncovered_count), "claims",
                           lines(ex->claims, ex->claim_count), "truncated", ex->truncated,

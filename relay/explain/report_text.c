@@ -2,6 +2,7 @@
  * in a record was chosen by servers and users, so nothing that could drive a terminal gets through.
  */
 #include "explain/explain.h"
+#include "explain/text.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -22,21 +23,10 @@ static bool wants_colour(FILE *out)
                strcmp(term, "dumb") != 0;
 }
 
-/* Bytes below 0x20, DEL, and U+0080 to U+009F (0xc2 0x80 to 0x9f) are commands to a terminal. */
-static void print_clean(FILE *out, const char *text)
-{
-        for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
-                bool c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
-
-                putc(*c < 0x20 || *c == 0x7f || c1 ? '?' : *c, out);
-                c += c1;
-        }
-}
-
 static void print_line(const struct page *page, const char *indent, const char *text)
 {
         fputs(indent, page->out);
-        print_clean(page->out, text);
+        text_print_clean(page->out, text);
         putc('\n', page->out);
 }
 
@@ -56,7 +46,7 @@ static void print_end(const struct page *page, const struct summary *sum)
 
         if (sum->signal != NULL) {
                 fputs(" was ended by ", out);
-                print_clean(out, sum->signal);
+                text_print_clean(out, sum->signal);
         } else if (sum->status == 0) {
                 fputs(" worked", out);
         } else if (sum->status > 0) {
@@ -78,7 +68,7 @@ static void print_uncovered(const struct page *page, const struct explanation *e
                 s(ex->uncovered_count));
         for (size_t i = 0; names && i < ex->uncovered_count && i < NAMES_MAX; i++) {
                 fputs(i == 0 ? ": " : ", ", out);
-                print_clean(out, ex->uncovered[i]);
+                text_print_clean(out, ex->uncovered[i]);
         }
         if (names && ex->uncovered_count > NAMES_MAX)
                 fprintf(out, " and %zu more", ex->uncovered_count - NAMES_MAX);
@@ -89,7 +79,7 @@ static void print_happened(const struct page *page, const struct summary *sum)
         FILE *out = page->out;
 
         heading(page, "tapline: ");
-        print_clean(out, sum->relay || *sum->command == '\0' ? "relay" : sum->command);
+        text_print_clean(out, sum->relay || *sum->command == '\0' ? "relay" : sum->command);
         print_end(page, sum);
         if (!sum->relay)
                 fprintf(out, "; %zu process%s", sum->processes, sum->processes == 1 ? "" : "es");
@@ -174,7 +164,7 @@ int report_text(const struct explanation *ex, const char *record_path, FILE *out
         print_uncovered(&page, ex, worked);
         if (worked && record_path != NULL) {
                 fputs("; record: ", out);
-                print_clean(out, record_path);
+                text_print_clean(out, record_path);
         }
         putc('\n', out);
         print_caveats(&page, ex);

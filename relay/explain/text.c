@@ -59,8 +59,7 @@ bool text_add_once(struct text_list *list, const char *text)
         return !list->oom;
 }
 
-/* "13:20:01.123" out of "2026-01-31T13:20:01.123456Z". */
-static void time_of_day(const json_t *event, char out[16])
+void text_time_of_day(const json_t *event, char out[16])
 {
         const char *time = event_get_str(event, "time");
         const char *t = time != NULL ? strchr(time, 'T') : NULL;
@@ -80,7 +79,7 @@ void text_add_at(struct text_list *list, const json_t *event, const char *format
         if (vasprintf(&what, format, args) < 0)
                 what = NULL;
         va_end(args);
-        time_of_day(event, time);
+        text_time_of_day(event, time);
         add_take(list, what != NULL ? text_format("%s  %s", time, what) : NULL);
         free(what);
 }
@@ -183,4 +182,21 @@ bool text_is_below(const char *path, const char *dir)
         if (len == 1 && dir[0] == '/')
                 return path[0] == '/';
         return strncmp(path, dir, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+void text_print_clean(FILE *out, const char *text)
+{
+        for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+                bool c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+
+                putc(*c < 0x20 || *c == 0x7f || c1 ? '?' : *c, out);
+                c += c1;
+        }
+}
+
+json_t *text_json(const char *text)
+{
+        json_t *string = text != NULL ? json_string(text) : json_null();
+
+        return string != NULL ? string : json_string("?");
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* A growing list; when memory runs out, oom is set and stays set. */
 struct text_list {
@@ -41,6 +42,17 @@ char *text_endpoint(const char *host, int64_t port);
 
 /* "Permission denied" for "EACCES"; the name itself if it is not known. */
 const char *text_errno(const char *name);
+
+/* "13:20:01.123" out of the event's time; blanks if it is none. */
+void text_time_of_day(const json_t *event, char out[16]);
+
+/* Print text without what a terminal takes as a command: bytes below 0x20, DEL, and U+0080 to
+ * U+009F (0xc2 0x80 to 0x9f) become "?". */
+void text_print_clean(FILE *out, const char *text);
+
+/* text as JSON: null for NULL, "?" for what is not UTF-8 (a path from the command line, a text that
+ * was cut). Caller owns. */
+json_t *text_json(const char *text);
 
 /* "s" unless count is 1. */
 const char *text_s(size_t count);
