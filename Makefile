@@ -38,6 +38,7 @@ PRELOAD_SRC := $(sort $(wildcard preload/*.c))
 SHARED_SRC  := preload/program.c preload/choose.c
 UNIT_SRC    := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SRC    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HEADERS := $(wildcard tests/fuzz/*.h)
 CLIENT_SRC  := $(sort $(wildcard tests/clients/*.c))
 
 RELAY_OBJ   := $(RELAY_SRC:%.c=$B/%.o)
@@ -170,7 +171,7 @@ counts-accept: all $B/counts/drive_preload $B/counts/drive_relay
 check-corpus: $(FUZZ_REPLAY)
 	@set -e; for t in $(FUZZ_REPLAY); do $$t tests/fuzz/corpus/$${t##*/fuzz_}; done
 
-$(FUZZ_REPLAY): $B/replay/%: tests/fuzz/%.c tests/fuzz/replay.c tests/fuzz/fuzz.h tests/fuzz/fuzz_http.h $B/librelay.a
+$(FUZZ_REPLAY): $B/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_HEADERS) $B/librelay.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) -Ipreload $(CFLAGS) $(RELAY_C) $(SANFLAGS) $(LDFLAGS) -o $@ $< tests/fuzz/replay.c $B/librelay.a $(RELAY_LIBS)
 
@@ -184,7 +185,7 @@ fuzz:
 
 fuzz-targets: $(FUZZ_BIN)
 
-$(FUZZ_BIN): $B/fuzz/%: tests/fuzz/%.c tests/fuzz/fuzz.h tests/fuzz/fuzz_http.h $B/librelay.a
+$(FUZZ_BIN): $B/fuzz/%: tests/fuzz/%.c $(FUZZ_HEADERS) $B/librelay.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) -Ipreload $(CFLAGS) $(RELAY_C) $(SANFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 

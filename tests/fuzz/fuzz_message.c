@@ -1,37 +1,12 @@
-/* net/control.c and message.c: packets that a program sends to the control socket. Nothing is
- * dialled: all hosts are on the bypass list. The input is a list of packets, each behind two bytes
- * of length; their heads are made valid, as far as the input does not say otherwise. */
-#include "fuzz.h"
+/* net/control.c and message.c: packets that a program sends to the control socket. The input is a
+ * list of packets, each behind two bytes of length; their heads are made valid, as far as the input
+ * does not say otherwise. */
+#include "fuzz_relay.h"
 
 #include "net/control.h"
-#include "net/relay.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
-
-static char path[64];
-
-static struct relay *relay_get(void)
-{
-        static struct relay *relay;
-        static struct record *record;
-        static struct relay_options options;
-        char *bad = NULL;
-
-        if (relay != NULL)
-                return relay;
-        snprintf(path, sizeof path, "/tmp/fuzz-message-%d.sock", (int)getpid());
-        if (record_open(&record, "/dev/null") < 0)
-                abort();
-        options = (struct relay_options){.socket_path = path,
-                                         .bypass = host_list_parse("*", &bad),
-                                         .record = record,
-                                         .lifetime_fd = -1,
-                                         .ready_fd = -1};
-        if (relay_new(&relay, &options) < 0)
-                abort();
-        return relay;
-}
 
 static void send_packet(const uint8_t *data, size_t len)
 {
@@ -40,7 +15,7 @@ static void send_packet(const uint8_t *data, size_t len)
         struct wire_head *head = (struct wire_head *)packet;
         int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-        strcpy(to.sun_path, path);
+        strcpy(to.sun_path, fuzz_relay_path);
         memset(packet, 0, sizeof *head);
         memcpy(packet, data, len);
         if (len >= sizeof *head && head->reserved % 8 != 7)
@@ -52,13 +27,13 @@ static void send_packet(const uint8_t *data, size_t len)
                                            .time_ns = head->time_ns};
         if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 && len > 0)
                 send(fd, packet, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        control_drain(relay_get());
+        control_drain(fuzz_relay());
         close(fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-        struct relay *relay = relay_get();
+        struct relay *relay = fuzz_relay();
 
         for (int i = 0; i < 8 && len > 2; i++) {
                 size_t n = data[0] + 256u * data[1];
