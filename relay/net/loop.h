@@ -1,6 +1,6 @@
 /* The event loop: one per thread. Sockets are registered once, edge-triggered, for reading and
  * writing (epoll(7)), so a busy connection makes no further epoll_ctl calls. libuv is embedded for
- * what is not a socket of ours: timers, signals, and getaddrinfo in its thread pool. */
+ * what is not a socket of ours: timers, and getaddrinfo in its thread pool. */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
 

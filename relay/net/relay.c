@@ -16,6 +16,7 @@
 #include "net/pipe.h"
 #include "net/past.h"
 #include "net/process.h"
+#include "net/signals.h"
 #include "net/tapped.h"
 #include "net/trusted.h"
 #include "net/tunnel.h"
@@ -25,6 +26,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +38,8 @@ enum { NOTE_AGAIN_US = 60000000 };
 
 struct handles {
         struct relay *relay;
-        uv_signal_t terminate, interrupt, hang_up;
+        struct signals signals;
+        struct deferred drains, reloads; /* what they close may have events in this turn */
         uv_timer_t drain;
         struct watch lifetime;
 };
@@ -139,19 +142,6 @@ static void choose_via(struct relay *relay)
         snprintf(relay->via_own, sizeof relay->via_own, "tapline-%08x", random);
 }
 
-/* A signal that comes between the first open socket and the loop waits for its handler: who can
- * reach the relay can also stop it in order. */
-static void hold_signals(bool hold)
-{
-        sigset_t set;
-
-        sigemptyset(&set);
-        sigaddset(&set, SIGTERM);
-        sigaddset(&set, SIGINT);
-        sigaddset(&set, SIGHUP);
-        sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
-}
-
 int relay_new(struct relay **out, struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
@@ -164,7 +154,9 @@ int relay_new(struct relay **out, struct relay_options *options)
         options->users++;
         relay->record = options->record;
         choose_via(relay);
-        hold_signals(true);
+        /* Who can reach the relay can also stop it in order: what comes between the first open
+         * socket and the loop waits. */
+        signals_hold();
         relay->loop = loop_new();
         relay->processes = process_table_new();
         relay->names = name_table_new();
@@ -181,7 +173,7 @@ int relay_new(struct relay **out, struct relay_options *options)
         else
                 result = trusted_init(relay) < 0 ? -ENOMEM : open_sockets(relay);
         if (result < 0) {
-                hold_signals(false);
+                signals_release();
                 options->users = 0; /* they stay the caller's */
                 relay->options = NULL;
                 relay_free(relay);
@@ -214,8 +206,9 @@ static void drained(uv_timer_t *timer)
 }
 
 /* No new connections; those that are open may finish within drain_ms. */
-static void start_drain(struct handles *h)
+static void start_drain(struct deferred *d)
 {
+        struct handles *h = (struct handles *)((char *)d - offsetof(struct handles, drains));
         struct relay *relay = h->relay;
 
         if (relay->draining)
@@ -227,17 +220,6 @@ static void start_drain(struct handles *h)
         flow_close_idle(relay);
         loop_uv(relay->loop)->data = relay->loop;
         uv_timer_start(&h->drain, drained, (uint64_t)relay->options->drain_ms, 0);
-}
-
-static void signalled(uv_signal_t *handle, int number)
-{
-        struct handles *h = handle->data;
-
-        (void)number;
-        if (h->relay->draining)
-                loop_stop(h->relay->loop); /* said twice: at once */
-        else
-                start_drain(h);
 }
 
 struct relay_options *relay_options_share(struct relay *relay)
@@ -253,12 +235,12 @@ void relay_options_drop(struct relay_options *options)
 }
 
 /* New connections go by the new options, open ones keep theirs. */
-static void reload(uv_signal_t *handle, int number)
+static void reload(struct deferred *d)
 {
-        struct relay *relay = ((struct handles *)handle->data)->relay;
+        struct handles *h = (struct handles *)((char *)d - offsetof(struct handles, reloads));
+        struct relay *relay = h->relay;
         struct relay_options *old = relay->options, *fresh = old->reload(old->reload_ctx);
 
-        (void)number;
         relay_note(relay, fresh != NULL ? "the configuration was read again"
                                         : "the configuration could not be read again, and stays");
         if (fresh == NULL) {
@@ -273,6 +255,40 @@ static void reload(uv_signal_t *handle, int number)
         limits_watch(relay);
 }
 
+static void signalled(struct signals *signals, int number)
+{
+        struct handles *h = (struct handles *)((char *)signals - offsetof(struct handles, signals));
+
+        if (number == SIGHUP)
+                loop_defer(h->relay->loop, &h->reloads);
+        else if (h->relay->draining)
+                loop_stop(h->relay->loop); /* said twice: at once */
+        else
+                loop_defer(h->relay->loop, &h->drains);
+}
+
+/* The relay of a run ends with its supervisor, whatever is typed at the terminal. */
+static void start_signals(struct handles *h)
+{
+        const struct relay_options *options = h->relay->options;
+        sigset_t wanted;
+        int result;
+
+        sigemptyset(&wanted);
+        sigaddset(&wanted, SIGTERM);
+        if (options->lifetime_fd < 0)
+                sigaddset(&wanted, SIGINT);
+        if (options->reload != NULL)
+                sigaddset(&wanted, SIGHUP);
+        h->signals = (struct signals){.told = signalled, .watch.fd = -1};
+        result = signals_start(&h->signals, h->relay->loop, &wanted);
+        if (result == 0)
+                return;
+        fprintf(stderr, "tapline: warning: a signal will end the relay at once: %s\n",
+                strerror(-result));
+        signals_release();
+}
+
 static void lifetime_ready(struct watch *w, uint32_t events)
 {
         struct handles *h = (struct handles *)((char *)w - offsetof(struct handles, lifetime));
@@ -281,26 +297,15 @@ static void lifetime_ready(struct watch *w, uint32_t events)
         (void)events;
         if (read(w->fd, &byte, 1) == 0) {
                 loop_remove(h->relay->loop, w);
-                start_drain(h);
+                loop_defer(h->relay->loop, &h->drains);
         }
 }
 
 static void start_handles(struct handles *h, struct relay *relay)
 {
-        uv_loop_t *uv = loop_uv(relay->loop);
-
-        h->relay = relay;
-        uv_signal_init(uv, &h->terminate);
-        uv_signal_init(uv, &h->interrupt);
-        uv_signal_init(uv, &h->hang_up);
-        uv_timer_init(uv, &h->drain);
-        h->terminate.data = h->interrupt.data = h->hang_up.data = h;
-        uv_signal_start(&h->terminate, signalled, SIGTERM);
-        if (relay->options->lifetime_fd < 0)
-                uv_signal_start(&h->interrupt, signalled, SIGINT);
-        if (relay->options->reload != NULL)
-                uv_signal_start(&h->hang_up, reload, SIGHUP);
-        hold_signals(false);
+        *h = (struct handles){.relay = relay, .drains.run = start_drain, .reloads.run = reload};
+        uv_timer_init(loop_uv(relay->loop), &h->drain);
+        start_signals(h);
         h->lifetime = (struct watch){.ready = lifetime_ready, .fd = relay->options->lifetime_fd};
         if (h->lifetime.fd >= 0)
                 loop_add_level(relay->loop, &h->lifetime);
@@ -341,9 +346,7 @@ int relay_run(struct relay *relay)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "the relay stopped", 0});
         flow_sweep(relay);
         record_flush(relay->record);
-        uv_close((uv_handle_t *)&h.terminate, NULL);
-        uv_close((uv_handle_t *)&h.interrupt, NULL);
-        uv_close((uv_handle_t *)&h.hang_up, NULL);
+        signals_stop(&h.signals, relay->loop);
         uv_close((uv_handle_t *)&h.drain, NULL);
         uv_run(loop_uv(relay->loop), UV_RUN_NOWAIT);
         return 0;

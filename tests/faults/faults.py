@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every call of the relay that can fail is made to fail, one at a time.
 
-    faults.py BUILD [--calls a,b] [--every N] [--jobs N]
+    faults.py BUILD [--calls a,b] [--every N] [--jobs N] [--verbose]
 
 A relay is started under failing.so, and the same small day is lived through it: an explicit CONNECT, a plain http:// request, a
 SOCKS5 client, a program that is redirected, one whose connection is refused, a failed write, and an inspected TLS connection.
@@ -228,7 +228,7 @@ class Day:
         self.stderr.seek(0)
         said = self.stderr.read().decode("utf8", "replace")
         if status == -signal.SIGABRT and "libuv" in said.split("abort")[-1].split("tapline(")[0]:
-            self.gave_up = "libuv ended the relay"     # it does so where it cannot go on; see README.md
+            self.gave_up = said     # it does so where it cannot go on; see README.md
         elif status is not None and status < 0 and status != -signal.SIGTERM:
             self.problems.append(f"the relay died of {signal.Signals(-status).name}: {said[-1500:]}")
         if status not in (0, None, 143, -signal.SIGTERM) and not said.strip():
@@ -265,6 +265,7 @@ def main():
     parser.add_argument("--calls", default=",".join(ERRNO))
     parser.add_argument("--every", type=int, default=7)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--verbose", action="store_true", help="say where libuv ended the relay")
     args = parser.parse_args()
     build = args.build.resolve()
     if "--inspect" in subprocess.run([build / "tapline", "relay", "--help"], capture_output=True, text=True, check=True).stdout:
@@ -294,6 +295,8 @@ def main():
             for call, n, problems, gave_up in pool.map(lambda job: one(*job), jobs):
                 done += 1
                 given_up += gave_up is not None
+                if gave_up and args.verbose:
+                    print(f"{call} {n}: libuv ended the relay:\n{gave_up}", flush=True)
                 for problem in problems:
                     bad += 1
                     print(f"{call} {n}: {problem}", flush=True)
