@@ -1,23 +1,36 @@
 #!/bin/sh
-# coverage.sh [PYTEST_ARGS]: which lines of relay/ and preload/ the unit and end-to-end tests run. Source-based coverage of clang
-# in continuous mode: counters are mapped files, so that _exit(2), a kill and the relay's confinement lose nothing.
-# Prints a line per file, the total, and the functions that were never entered; exits 1 below 90% of lines.
+# coverage.sh [build|run|report|all [PYTEST_ARGS]]: which lines of relay/ and preload/ the unit and end-to-end tests run.
+# Source-based coverage of clang in continuous mode: counters are mapped files, so that _exit(2), a kill and the relay's
+# confinement lose nothing. `build` compiles and runs the unit tests; `run` may come many times, each adds to what is counted;
+# `report` prints a line per file, the total, and the functions that were never entered, and exits 1 below 90% of lines.
 set -eu
 build=build-coverage
-data=$(mktemp -d "${TMPDIR:-/tmp}/tapline-coverage-XXXXXX")
-trap 'rm -rf "$data"' EXIT
-chmod 1777 "$data"
-umask 0
+data=${TMPDIR:-/tmp}/tapline-coverage-$(id -u)
+what=${1:-all}
+[ $# -eq 0 ] || shift
 version=$(clang --version | sed -n 's/.*clang version \([0-9]*\).*/\1/p')
 for tool in llvm-profdata llvm-cov; do
         command -v "$tool-$version" >/dev/null || { echo "coverage.sh: $tool-$version is missing (package llvm-$version)" >&2; exit 2; }
 done
-make -s -j "$(nproc)" CC=clang B=$build \
-        CFLAGS="-O1 -g -fprofile-instr-generate=$data/%m%c.profraw -fcoverage-mapping -mllvm -runtime-counter-relocation" all clients
-make -s CC=clang B=$build \
-        CFLAGS="-O1 -g -fprofile-instr-generate=$data/%m%c.profraw -fcoverage-mapping -mllvm -runtime-counter-relocation" check-unit >/dev/null
-# Tests that count instructions, symbols or descriptors see the counters; they have had their run in make check.
-BUILD=$PWD/$build /usr/bin/python3 -m pytest -q tests/e2e "$@" || echo "coverage.sh: tests failed under instrumentation; the figures below are of what ran"
+
+case $what in build | all)
+        rm -rf "$data"
+        mkdir "$data"
+        chmod 1777 "$data" # some tests run programs as another user
+        for target in "all clients" check-unit; do
+                # shellcheck disable=SC2086  # a list of words
+                make -s -j "$(nproc)" CC=clang B=$build \
+                        CFLAGS="-O1 -g -fprofile-instr-generate=$data/%m%c.profraw -fcoverage-mapping -mllvm -runtime-counter-relocation" $target >/dev/null
+        done
+esac
+case $what in run | all)
+        [ $# -gt 0 ] || set -- tests/e2e
+        umask 0 # the counters of a program that another user starts
+        # Tests that count instructions, symbols or descriptors see the counters; they have had their run in make check.
+        BUILD=$PWD/$build /usr/bin/python3 -m pytest -q "$@" || echo "coverage.sh: tests failed under instrumentation; the figures are of what ran"
+esac
+case $what in report | all) ;; *) exit 0 ;; esac
+
 "llvm-profdata-$version" merge -sparse -o "$build/coverage.profdata" "$data"/*.profraw
 objects="-object $build/libtapline.so"
 for test in "$build"/unit/test_*; do
