@@ -14,6 +14,7 @@ int command_run(int argc, char **argv);
 int command_relay(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_tail(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_config(int argc, char **argv);
 

@@ -22,7 +22,7 @@ static const struct option_def *find(const char *key)
                        (def->name[i] == key[i] || (def->name[i] == '-' && key[i] == '_')))
                         i++;
                 if (def->name[i] == '\0' && key[i] == '\0' && strcmp(key, "config") != 0 &&
-                    strcmp(key, "help") != 0)
+                    (def->commands & ONLY_TYPED) == 0)
                         return def;
         }
         return NULL;

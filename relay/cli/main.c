@@ -16,6 +16,7 @@ static const struct {
          "serve as a relay for preloaded programs and for any HTTP proxy client"},
         {"check", command_check, "look whether a command would work, before it is run"},
         {"report", command_report, "explain a record again"},
+        {"tail", command_tail, "follow a record that is being written"},
         {"explain", command_explain, "tell what a finding means"},
         {"config", command_config, "print the options that are set, and where each was said"},
 };

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { FOR_EVERY = FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_TAIL | FOR_CHECK };
+
 #define AT(field) offsetof(struct options, field)
 
 static const char *const inspect_words[] = {
@@ -139,17 +141,27 @@ const struct option_def option_table[] = {
          "job (default: text; check has text and json)"},
         {"output", 0, "FILE", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING, AT(output), true,
          "write the report here (default: standard output)"},
-        {"config", 0, "FILE", NULL, FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_CHECK, OPTION_STRING,
-         AT(config), true,
+        {"lines", 'n', "NUMBER", NULL, FOR_TAIL | ONLY_TYPED, OPTION_STRING, AT(lines), true,
+         "begin with so many of the events that are there already (default: 10)"},
+        {"from-start", 0, NULL, NULL, FOR_TAIL | ONLY_TYPED, OPTION_FLAG, AT(from_start), true,
+         "begin with the record's first event"},
+        {"event", 0, "LIST", NULL, FOR_TAIL | ONLY_TYPED, OPTION_STRING, AT(event), true,
+         "only these kinds of events: names separated by commas, * and ? stand for other "
+         "characters (default: all)"},
+        {"pid", 0, "LIST", NULL, FOR_TAIL | ONLY_TYPED, OPTION_STRING, AT(pid), true,
+         "only what is about these processes: numbers separated by commas (default: all)"},
+        {"flow", 0, "LIST", NULL, FOR_TAIL | ONLY_TYPED, OPTION_STRING, AT(flow), true,
+         "only what is about these connections: numbers separated by commas (default: all)"},
+        {"config", 0, "FILE", NULL, FOR_EVERY, OPTION_STRING, AT(config), true,
          "read this configuration file (default: tapline/tapline.conf in the configuration "
          "directory, else "
          "/etc/tapline.conf)"},
         {"quiet", 'q', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_CHECK, OPTION_FLAG, AT(quiet), true,
          "say nothing when all is well"},
         {"verbose", 'v', NULL, NULL, FOR_RUN | FOR_RELAY, OPTION_FLAG, AT(verbose), true,
-         "print every event on standard error as it is recorded"},
-        {"help", 'h', NULL, NULL, FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_CHECK, OPTION_FLAG,
-         AT(help), true, "print this and exit"},
+         "print every event on standard error, one a line, as it is recorded"},
+        {"help", 'h', NULL, NULL, FOR_EVERY | ONLY_TYPED, OPTION_FLAG, AT(help), true,
+         "print this and exit"},
         {NULL, 0, NULL, NULL, 0, OPTION_FLAG, 0, false, NULL},
 };
 _Static_assert(sizeof option_table / sizeof *option_table <= OPTIONS_MAX, "raise OPTIONS_MAX");

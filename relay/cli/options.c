@@ -94,6 +94,8 @@ static void make_getopt(unsigned command, struct option *longs, char *shorts)
                                            NULL, 256 + (int)(def - option_table)};
                 if (def->short_name != 0)
                         *shorts++ = def->short_name;
+                if (def->short_name != 0 && def->argument != NULL)
+                        *shorts++ = ':';
         }
         *longs = (struct option){NULL, 0, NULL, 0};
         *shorts = '\0';
@@ -178,7 +180,7 @@ static int read_environment(struct options *o, unsigned command)
                 const char *value;
 
                 if ((def->commands & command) == 0 || option_is_set(o, def) ||
-                    strcmp(def->name, "help") == 0 || (inside && !def->inside))
+                    (def->commands & ONLY_TYPED) != 0 || (inside && !def->inside))
                         continue;
                 variable_name(def, name, sizeof name);
                 value = getenv(name);
@@ -316,6 +318,8 @@ void options_help(unsigned command)
         for (const struct option_def *def = option_table; def->name != NULL; def++)
                 if ((def->commands & command) != 0)
                         print_help(def);
+        if ((command & FOR_TAIL) != 0)
+                return; /* its own options have neither */
         printf("\nEach option is also a key of the configuration file (with _ for -) and an "
                "environment\n"
                "variable (TAPLINE_UPSTREAM and so on). The command line beats the environment "

@@ -11,7 +11,10 @@
 
 enum { OPTIONS_MAX = 64 }; /* room for the table */
 
-enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4, FOR_CHECK = 64 };
+enum { FOR_RUN = 1, FOR_RELAY = 2, FOR_REPORT = 4, FOR_TAIL = 8, FOR_DIFF = 16, FOR_CHECK = 64 };
+
+/* Among an option's commands: it has no key in the file and no variable. */
+enum { ONLY_TYPED = 128 };
 
 enum resolve_mode { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE };
 
@@ -54,8 +57,10 @@ struct options {
         char *keepalive, *max_connections, *workers;
         char *resolve;
         char *quic;
-        char *only, *except; /* names of programs, as tapline_program.h has them */
-        char *via;           /* name, "off", or NULL */
+        char *only, *except;              /* names of programs, as tapline_program.h has them */
+        char *via;                        /* name, "off", or NULL */
+        char *lines, *flow, *pid, *event; /* of tail */
+        bool from_start;
         bool quiet, verbose, help, digest, fix, capture;
         enum inspect_mode inspect_mode;   /* from inspect, checked */
         enum resolve_mode resolve_mode;   /* from resolve, checked */

@@ -3,6 +3,7 @@
 #include "net/relay.h"
 #include "cli/commands.h"
 #include "cli/confine.h"
+#include "cli/echo.h"
 #include "cli/inspection.h"
 #include "cli/options.h"
 #include "cli/paths.h"
@@ -203,7 +204,7 @@ static int relay_with(struct plan *plan, int argc, char **argv)
         int status = EXIT_FAILURE;
 
         if (open_session(&session, &plan->options) == 0) {
-                record_echo(session.record, plan->options.verbose);
+                record_echo(session.record, plan->options.verbose ? echo_event : NULL);
                 run_record_start(session.record, &plan->options, &plan->way, NULL, NULL);
                 status = serve(&session, plan);
                 run_record_end(session.record, NULL, (int64_t)((uv_hrtime() - start_ns) / 1000),

@@ -2,6 +2,7 @@
 #include "cli/capture.h"
 #include "cli/childenv.h"
 #include "cli/commands.h"
+#include "cli/echo.h"
 #include "cli/fix.h"
 #include "cli/inspection.h"
 #include "cli/limits.h"
@@ -92,7 +93,7 @@ static int open_record(struct run *r)
         result = record_open(&r->record, r->record_path);
         if (result < 0)
                 return complain("write the record", r->record_path, -result);
-        record_echo(r->record, r->options.verbose);
+        record_echo(r->record, r->options.verbose ? echo_event : NULL);
         return 0;
 }
 

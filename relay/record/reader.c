@@ -33,16 +33,24 @@ static int append(struct record_events *out, json_t *item)
         return 0;
 }
 
+json_t *record_parse(const char *line, size_t len)
+{
+        json_t *item = len <= LINE_CAP ? json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+        if (item != NULL && is_event(item))
+                return item;
+        json_decref(item);
+        return NULL;
+}
+
 /* Returns 0, -EINVAL if the line is no event, -ENOMEM. */
 static int take_line(struct record_events *out, const char *line, size_t len)
 {
-        json_t *item = len <= LINE_CAP ? json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+        json_t *item = record_parse(line, len);
         int result;
 
-        if (item == NULL || !is_event(item)) {
-                json_decref(item);
+        if (item == NULL)
                 return -EINVAL;
-        }
         result = append(out, item);
         if (result < 0)
                 json_decref(item);

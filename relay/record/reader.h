@@ -22,6 +22,10 @@ struct record_events {
 int record_read(const char *path, struct record_events *out);
 void record_events_free(struct record_events *events);
 
+/* The event on a line, which ends with a newline or at len; NULL if it is none. The caller owns it.
+ */
+json_t *record_parse(const char *line, size_t len);
+
 /* A field of an event, or the fallback if it is absent or of another type. Strings are borrowed
  * from the event. */
 const char *event_get_str(const json_t *event, const char *key); /* NULL */

@@ -15,13 +15,35 @@ struct record {
         int fd; /* owned; -1: events are counted and dropped */
         size_t len;
         int error; /* first failure since the last flush, -errno */
-        bool echo;
+        void (*echo)(const char *line, size_t len);
         bool told;        /* the failure has been reported on standard error */
         uint64_t dropped; /* events */
         uint64_t pending; /* events in the buffer */
         char *path;       /* owned */
         char buffer[BUFFER_CAP];
 };
+
+/* Who writes holds a lock on a byte of its own far behind the end, for as long as the file is open.
+ * That nobody does shows a reader that nothing more will come, however the writer ended. */
+static const off_t WRITERS = (off_t)1 << 40, WRITERS_LEN = (off_t)1 << 32;
+
+static void mark_writer(int fd)
+{
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+        lock.l_start = WRITERS + getpid();
+        lock.l_len = 1;
+        (void)fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+bool record_has_writer(int fd)
+{
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+        lock.l_start = WRITERS;
+        lock.l_len = WRITERS_LEN;
+        return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
 
 static int open_file(const char *path)
 {
@@ -36,6 +58,7 @@ static int open_file(const char *path)
                 close(fd);
                 return -EPERM;
         }
+        mark_writer(fd);
         return fd;
 }
 
@@ -102,8 +125,8 @@ void record_write(struct record *rec, struct event *e)
         size_t len;
         const char *line = event_finish(e, &len);
 
-        if (rec->echo)
-                fwrite(line, 1, len, stderr);
+        if (rec->echo != NULL)
+                rec->echo(line, len);
         if (rec->fd < 0)
                 return;
         if (len > BUFFER_CAP - rec->len)
@@ -115,10 +138,10 @@ void record_write(struct record *rec, struct event *e)
 
 bool record_is_kept(const struct record *rec)
 {
-        return rec->fd >= 0 || rec->echo;
+        return rec->fd >= 0 || rec->echo != NULL;
 }
 
-void record_echo(struct record *rec, bool echo)
+void record_echo(struct record *rec, void (*echo)(const char *line, size_t len))
 {
         rec->echo = echo;
 }

@@ -21,8 +21,12 @@ void record_write(struct record *rec, struct event *e);
  */
 bool record_is_kept(const struct record *rec);
 
-/* Also print every event on standard error. */
-void record_echo(struct record *rec, bool echo);
+/* Also hand every event's line to echo; NULL: no longer. */
+void record_echo(struct record *rec, void (*echo)(const char *line, size_t len));
+
+/* Whether some process has the record that fd reads open for writing, as record_open does; false
+ * also where the file system has no locks. */
+bool record_has_writer(int fd);
 
 /* Write out what is buffered. Returns 0 or -errno of the first failure since the last call. */
 int record_flush(struct record *rec);

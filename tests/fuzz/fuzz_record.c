@@ -17,6 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         if (record_read(path, &events) == 0 && explain(&events, catalogue, &ex) == 0) {
                 report_text(&ex, "record.jsonl", out);
                 report_json(&ex, "record.jsonl", out);
+                report_html(&events, &ex, "record.jsonl", out);
+                report_har(&events, &ex, out);
+                report_otlp(&events, &ex, out);
+                report_trace(&events, &ex, out);
                 explanation_free(&ex);
         }
         record_events_free(&events);

@@ -12,8 +12,8 @@ import pytest
 from tree import ROOT, source_files
 
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
-SUBCOMMANDS = ["run", "relay", "report", "check", "explain", "config"]
-NOT_KEYS = {"help", "config"}  # options that have no place in a file
+SUBCOMMANDS = ["run", "relay", "report", "check", "tail", "explain", "config"]
+NOT_KEYS = {"help", "config", "lines", "from_start", "event", "pid", "flow"}  # options that have no place in a file
 
 
 def help_of(subcommand):
