@@ -8,6 +8,9 @@ BINDIR  ?= $(PREFIX)/bin
 LIBDIR  ?= $(PREFIX)/lib/tapline
 DATADIR ?= $(PREFIX)/share/tapline
 DOCDIR  ?= $(PREFIX)/share/doc/tapline
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 MANDIR  ?= $(PREFIX)/share/man
 PKG_CONFIG ?= pkg-config
 PYTHON  ?= /usr/bin/python3
@@ -290,12 +293,17 @@ install: all
 	install -m 0755 $B/libtapline.so $(DESTDIR)$(LIBDIR)/libtapline.so
 	install -m 0644 contrib/catalogue.conf $(DESTDIR)$(DATADIR)/catalogue.conf
 	install -m 0644 docs/tapline.1 $(DESTDIR)$(MANDIR)/man1/tapline.1
+	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	install -m 0644 contrib/completions/tapline.bash $(DESTDIR)$(BASHDIR)/tapline
+	install -m 0644 contrib/completions/_tapline $(DESTDIR)$(ZSHDIR)/_tapline
+	install -m 0644 contrib/completions/tapline.fish $(DESTDIR)$(FISHDIR)/tapline.fish
 	install -d $(DESTDIR)$(DOCDIR)/findings
 	install -m 0644 docs/findings/*.md $(DESTDIR)$(DOCDIR)/findings/
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/tapline $(DESTDIR)$(LIBDIR)/libtapline.so \
-	      $(DESTDIR)$(DATADIR)/catalogue.conf $(DESTDIR)$(MANDIR)/man1/tapline.1
+	      $(DESTDIR)$(DATADIR)/catalogue.conf $(DESTDIR)$(MANDIR)/man1/tapline.1 \
+	      $(DESTDIR)$(BASHDIR)/tapline $(DESTDIR)$(ZSHDIR)/_tapline $(DESTDIR)$(FISHDIR)/tapline.fish
 	rm -rf $(DESTDIR)$(DOCDIR)/findings
 	-rmdir $(DESTDIR)$(LIBDIR) $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
 
