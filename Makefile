@@ -24,7 +24,7 @@ WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-pro
 STD  := -std=gnu11 -MMD -MP -ffile-prefix-map=$(CURDIR)=.
 
 # The relay: a normal program, hardened.
-PKGS := libuv libconfig jansson openssl libnghttp2
+PKGS := libuv libconfig jansson openssl libnghttp2 zlib
 RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -I$B/page -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
 RELAY_C   := -fPIE -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 RELAY_LD  := -pie -Wl,-z,relro,-z,now

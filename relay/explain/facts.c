@@ -300,7 +300,11 @@ static void on_request(struct facts *facts, const json_t *event)
 
 const json_t *facts_request(const struct facts *facts, const json_t *response)
 {
-        int64_t id = event_get_int(response, "request", -1);
+        return facts_request_numbered(facts, event_get_int(response, "request", -1));
+}
+
+const json_t *facts_request_numbered(const struct facts *facts, int64_t id)
+{
         struct request *r;
 
         HASH_FIND(hh, facts->requests, &id, sizeof id, r);

@@ -103,6 +103,7 @@ struct flow *facts_flow(const struct facts *facts, const json_t *event);
 struct process *facts_process(const struct facts *facts, int64_t pid);
 const struct host *facts_host(const struct facts *facts, const char *name, int64_t port);
 const json_t *facts_request(const struct facts *facts, const json_t *response);
+const json_t *facts_request_numbered(const struct facts *facts, int64_t id);
 
 /* The name behind an address, or the text itself. */
 const char *facts_name_of(const struct facts *facts, const char *host);

@@ -201,7 +201,7 @@ const struct finding_kind finding_kinds[FINDING_CODE_COUNT] = {
                 "The host or something on the way breaks the download off. Try again; if it happens always, use a mirror or another network."},
         [FINDING_DIGEST_MISMATCH] = {"digest-mismatch", SEVERITY_ERROR, BIT(TRUNCATED_ANSWER),
                 "A file is not the one that its index or its own headers state",
-                "the SHA-256 of a complete body that differs from the one stated for it",
+                "the checksum of a complete body, and the other one that an index page of this run, or the answer itself, states for it",
                 "A mirror, a proxy or a cache delivered another file. Do not turn the check off: empty that cache, or use another mirror."},
         [FINDING_HOME_MISSING] = {"home-missing", SEVERITY_ERROR, 0,
                 "The home directory does not exist",

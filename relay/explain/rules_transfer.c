@@ -44,13 +44,19 @@ static bool client_left(const struct flow *flow, const json_t *event)
                 !event_field_is(flow->close, "first", "server"));
 }
 
+static bool differs(const json_t *event, const char *real, const char *stated)
+{
+        const char *wanted = event_get_str(event, stated);
+
+        return wanted != NULL && event_get_str(event, real) != NULL &&
+               !event_field_is(event, real, wanted);
+}
+
 static enum finding_code code_of_body(const struct flow *flow, const json_t *event)
 {
-        const char *stated = event_get_str(event, "stated_sha256"),
-                   *real = event_get_str(event, "sha256");
-
         if (event_get_bool(event, "complete", true))
-                return stated != NULL && real != NULL && strcmp(stated, real) != 0
+                return differs(event, "sha256", "stated_sha256") ||
+                                       differs(event, "digest", "index_digest")
                                ? FINDING_DIGEST_MISMATCH
                                : FINDING_CODE_COUNT;
         if (!client_left(flow, event))
@@ -180,15 +186,36 @@ static char *summary_of(const struct facts *facts, const struct netfault *group,
         }
 }
 
-static void add_body_line(struct draft *d, const json_t *event, const char *url)
+/* What came, and who stated what. */
+static void add_digests(struct draft *d, const struct facts *facts, const json_t *event,
+                        const char *url)
+{
+        const json_t *page =
+                facts_request_numbered(facts, event_get_int(event, "index_request", -1));
+        const char *index = event_get_str(page, "url");
+        long long bytes = event_get_int(event, "bytes", 0);
+
+        if (differs(event, "sha256", "stated_sha256")) {
+                text_add_at(&d->evidence, event, "%s arrived whole, %lld bytes, sha256:%s", url,
+                            bytes, event_get_str(event, "sha256"));
+                text_add(&d->evidence, "its own head states sha256:%s",
+                         event_get_str(event, "stated_sha256"));
+        }
+        if (!differs(event, "digest", "index_digest"))
+                return;
+        text_add_at(&d->evidence, event, "%s arrived whole, %lld bytes, %s", url, bytes,
+                    event_get_str(event, "digest"));
+        text_add_at(&d->evidence, page != NULL ? page : event, "the index, %s, states %s",
+                    index != NULL ? index : "a page", event_get_str(event, "index_digest"));
+}
+
+static void add_body_line(struct draft *d, const struct facts *facts, const json_t *event,
+                          const char *url)
 {
         const char *reason = event_get_str(event, "reason");
 
         if (d->code == FINDING_DIGEST_MISMATCH) {
-                text_add_at(&d->evidence, event, "%s arrived whole, %lld bytes", url,
-                            (long long)event_get_int(event, "bytes", 0));
-                text_add(&d->evidence, "its SHA-256 is %s", event_get_str(event, "sha256"));
-                text_add(&d->evidence, "stated was     %s", event_get_str(event, "stated_sha256"));
+                add_digests(d, facts, event, url);
                 return;
         }
         text_add_at(&d->evidence, event, "%s: %lld bytes in %.1f s, then %s%s", url,
@@ -206,7 +233,7 @@ static void add_line(struct draft *d, const struct facts *facts, const json_t *e
                                  flow != NULL ? flow->port : 0);
 
         if (event_is(event, "http.body"))
-                add_body_line(d, event, url != NULL ? url : "an answer");
+                add_body_line(d, facts, event, url != NULL ? url : "an answer");
         else if (event_is(event, "flow.close"))
                 text_add_at(&d->evidence, event,
                             "connection to %s given up by the program after %.1f s, before it was "

@@ -32,6 +32,10 @@ struct http_head {
         bool clipped;           /* there were more headers than are kept */
 };
 
+/* The first field of this name, or NULL; does its value begin so (without case)? NULL does not. */
+const struct http_header *http_header_get(const struct http_head *head, const char *name);
+bool http_header_begins(const struct http_header *header, const char *text);
+
 enum http_how {
         HTTP_COMPLETE,
         HTTP_CUT,          /* the connection ended first */

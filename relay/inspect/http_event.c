@@ -17,18 +17,6 @@ enum {
         HEADERS_TOTAL_CAP = 32768, /* leaves room for the URL in one event */
 };
 
-static const struct http_header *header_get(const struct http_head *head, const char *name)
-{
-        size_t len = strlen(name);
-
-        for (size_t i = 0; i < head->header_count; i++) {
-                const struct http_header *header = &head->headers[i];
-                if (header->name_len == len && !strncasecmp(header->name, name, len))
-                        return header;
-        }
-        return NULL;
-}
-
 /* The authority for a request without Host: our own idea of whom the client talks to. */
 static void default_authority(const struct recorder_origin *origin, char *out, size_t cap)
 {
@@ -43,7 +31,7 @@ static void default_authority(const struct recorder_origin *origin, char *out, s
 /* The request's URL (RFC 9110 section 7.1), not masked; caller frees. NULL without memory. */
 static char *absolute_url(const struct recorder_origin *origin, const struct http_head *head)
 {
-        const struct http_header *host = header_get(head, "Host");
+        const struct http_header *host = http_header_get(head, "Host");
         char authority[300] = "";
         char *url = NULL;
         int target_len = (int)head->target_len;

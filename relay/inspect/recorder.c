@@ -10,17 +10,18 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "inspect/body_check.h"
 #include "inspect/http1.h"
 #include "inspect/http2.h"
 #include "inspect/http_event.h"
-#include "inspect/stated.h"
+#include "inspect/page.h"
+#include "inspect/url.h"
 #include "record/mask.h"
-
-#include <openssl/evp.h>
 
 enum {
         PREFACE_SEEN = 3, /* bytes that tell HTTP/2's preface from every method */
         DEBUG_CAP = 512,
+        URL_CAP = 4096,
 };
 
 /* A request whose response has not ended. */
@@ -30,9 +31,10 @@ struct pending {
         uint64_t number; /* the run's */
         char *url;       /* owned, masked; may be NULL */
         unsigned status;
-        EVP_MD_CTX *digest;      /* owned; of the body so far, NULL: not wanted */
-        char stated[SHA256_HEX]; /* what it should be */
-        int64_t head_us;         /* of the request, then of the response */
+        bool is_head, is_cargo;
+        struct body_check *check; /* owned; NULL: nothing to compare the body with */
+        struct page *page;        /* owned; NULL: the body is no page of an index */
+        int64_t head_us;          /* of the request, then of the response */
 };
 
 struct recorder {
@@ -58,7 +60,8 @@ static int64_t now_us(void)
 static void pending_free(struct recorder *r, struct pending *p)
 {
         DL_DELETE(r->pending, p);
-        EVP_MD_CTX_free(p->digest);
+        body_check_free(p->check);
+        page_free(p->page);
         free(p->url);
         free(p);
 }
@@ -84,6 +87,8 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         p->number = ++*r->origin.next_request;
         p->head_us = now_us();
         p->url = http_event_url(&r->origin, head);
+        p->is_head = head->method && strcmp(head->method, "HEAD") == 0;
+        p->is_cargo = page_is_for_cargo(head);
         DL_APPEND(r->pending, p);
         event_begin(&e, EVENT_HTTP_REQUEST, &r->origin.who, r->origin.flow);
         event_int(&e, "request", (int64_t)p->number);
@@ -96,48 +101,57 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         record_write(r->origin.record, &e);
 }
 
-/* Hash the body only where there is something to compare it with, or the user wants it. */
-static void begin_digest(struct recorder *r, struct pending *p, const struct http_head *head)
+/* Where the answer is elsewhere, so is the file that an index spoke of. */
+static void follow(struct recorder *r, const struct pending *p, const struct http_head *head)
 {
-        bool stated = head->status == 200 && stated_sha256(head, p->stated);
+        const struct http_header *to = http_header_get(head, "Location");
+        char reference[URL_CAP], url[URL_CAP], masked[URL_CAP];
 
-        if (p->digest || strcmp(r->origin.source, "tap") == 0 || (!stated && !r->origin.digest))
+        if (!to || to->value_len >= sizeof reference)
                 return;
-        if (!stated)
-                *p->stated = '\0';
-        p->digest = EVP_MD_CTX_new();
-        if (p->digest && EVP_DigestInit_ex(p->digest, EVP_sha256(), NULL) != 1) {
-                EVP_MD_CTX_free(p->digest);
-                p->digest = NULL;
-        }
+        memcpy(reference, to->value, to->value_len);
+        reference[to->value_len] = '\0';
+        if (!url_resolve(p->url, reference, url, sizeof url))
+                return;
+        mask_url(url, strlen(url), masked, sizeof masked);
+        promised_move(r->origin.promised, p->url, masked);
+}
+
+/* The tap hands on only the bytes that may hold heads. */
+static bool sees_bodies(const struct recorder *r)
+{
+        return strcmp(r->origin.source, "tap") != 0;
+}
+
+static void begin_body(struct recorder *r, struct pending *p, const struct http_head *head)
+{
+        if (!sees_bodies(r) || p->is_head)
+                return;
+        body_check_free(p->check);
+        p->check = body_check_new(head, p->url, r->origin.promised, r->origin.digest);
+        if (!r->origin.promised || !p->url)
+                return;
+        if (head->status >= 300 && head->status < 400)
+                follow(r, p, head);
+        else if (head->status == 200 && !p->page)
+                p->page = page_new(r->origin.promised, p->url, p->number, head, p->is_cargo);
 }
 
 static bool wants_body(void *ctx, unsigned index)
 {
         const struct pending *p = pending_get(ctx, index);
 
-        return p && p->digest;
+        return p && (p->check || p->page);
 }
 
 static void on_body(void *ctx, unsigned index, const char *data, size_t len)
 {
         struct pending *p = pending_get(ctx, index);
 
-        if (p && p->digest)
-                EVP_DigestUpdate(p->digest, data, len);
-}
-
-static void write_digest(struct event *e, struct pending *p)
-{
-        unsigned char digest[EVP_MAX_MD_SIZE];
-        char hex[SHA256_HEX];
-
-        if (!p->digest || EVP_DigestFinal_ex(p->digest, digest, NULL) != 1)
-                return;
-        stated_print(digest, hex);
-        event_str(e, "sha256", hex);
-        if (*p->stated)
-                event_str(e, "stated_sha256", p->stated);
+        if (p && p->check)
+                body_check_read(p->check, data, len);
+        if (p && p->page)
+                page_read(p->page, data, len);
 }
 
 static void on_response(void *ctx, unsigned index, const struct http_head *head)
@@ -162,7 +176,7 @@ static void on_response(void *ctx, unsigned index, const struct http_head *head)
                 event_ms(&e, "wait_ms", now - p->head_us);
                 p->status = head->status;
                 p->head_us = now;
-                begin_digest(r, p, head);
+                begin_body(r, p, head);
         }
         http_event_headers(&e, "headers", head->headers, head->header_count);
         record_write(r->origin.record, &e);
@@ -200,9 +214,9 @@ static void write_body(struct recorder *r, struct pending *p, const struct http_
         event_str(&e, "error", end->error);
         if (end->trailer_count)
                 http_event_headers(&e, "trailers", end->trailers, end->trailer_count);
-        if (end->how == HTTP_COMPLETE)
-                write_digest(&e, p);
-        else
+        if (end->how == HTTP_COMPLETE && p->check)
+                body_check_write(p->check, &e);
+        else if (end->how != HTTP_COMPLETE)
                 event_ms(&e, "silent_ms", now_us() - r->server_us);
         event_ms(&e, "duration_ms", now_us() - p->head_us);
         record_write(r->origin.record, &e);
@@ -215,8 +229,7 @@ static void on_body_end(void *ctx, unsigned index, const struct http_end *end)
 
         if (!p)
                 return;
-        /* The tap hands on only the bytes that may hold heads, so it cannot count bodies. */
-        if (strcmp(r->origin.source, "tap") != 0)
+        if (sees_bodies(r))
                 write_body(r, p, end);
         pending_free(r, p);
 }

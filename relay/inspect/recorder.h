@@ -11,6 +11,8 @@
 
 #include "record/writer.h"
 
+struct promised;
+
 struct recorder_origin {
         struct record *record;  /* borrowed */
         uint64_t *next_request; /* borrowed: the run's counter of requests */
@@ -19,9 +21,10 @@ struct recorder_origin {
         const char *scheme; /* "https" or "http" */
         const char *host;   /* used when a request has no Host; may be NULL */
         uint16_t port;
-        const char *source; /* "relay" or "tap" */
-        bool digest;        /* record the SHA-256 of each complete body */
-        const char *tied;   /* static: how the flow was guessed, NULL: it is known */
+        const char *source;        /* "relay" or "tap" */
+        struct promised *promised; /* borrowed: what index pages have said; NULL: not kept */
+        bool digest;               /* record the SHA-256 of each complete body */
+        const char *tied;          /* static: how the flow was guessed, NULL: it is known */
 };
 
 struct recorder;

@@ -1,23 +1,10 @@
 /* The SHA-256 that an answer states; see stated.h. */
 #include "inspect/stated.h"
 
-#include <ctype.h>
-#include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
 
-enum { DIGEST_LEN = 32, BASE64_LEN = 44 };
-
-void stated_print(const unsigned char *digest, char hex[SHA256_HEX])
-{
-        static const char digits[] = "0123456789abcdef";
-
-        for (size_t i = 0; i < DIGEST_LEN; i++) {
-                hex[2 * i] = digits[digest[i] >> 4];
-                hex[2 * i + 1] = digits[digest[i] & 15];
-        }
-        hex[SHA256_HEX - 1] = '\0';
-}
+enum { BASE64_LEN = 44 }; /* 32 bytes and padding */
 
 static bool is_name(const struct http_header *header, const char *name)
 {
@@ -27,26 +14,21 @@ static bool is_name(const struct http_header *header, const char *name)
 
 static bool read_hex(const char *text, size_t len, char hex[SHA256_HEX])
 {
-        if (len != SHA256_HEX - 1)
+        struct checksum sum;
+
+        if (!checksum_from_hex(&sum, CHECKSUM_SHA256, text, len))
                 return false;
-        for (size_t i = 0; i < len; i++) {
-                if (!isxdigit((unsigned char)text[i]))
-                        return false;
-                hex[i] = (char)tolower((unsigned char)text[i]);
-        }
-        hex[len] = '\0';
+        checksum_print_hex(&sum, hex);
         return true;
 }
 
 static bool read_base64(const char *text, size_t len, char hex[SHA256_HEX])
 {
-        unsigned char digest[BASE64_LEN];
+        struct checksum sum;
 
-        /* 32 bytes are 44 characters, the last of which is padding. */
-        if (len < BASE64_LEN || text[BASE64_LEN - 1] != '=' ||
-            EVP_DecodeBlock(digest, (const unsigned char *)text, BASE64_LEN) != DIGEST_LEN + 1)
+        if (len < BASE64_LEN || !checksum_from_base64(&sum, CHECKSUM_SHA256, text, BASE64_LEN))
                 return false;
-        stated_print(digest, hex);
+        checksum_print_hex(&sum, hex);
         return true;
 }
 

@@ -1,17 +1,15 @@
 /* The SHA-256 that an answer states for its own body, in one of three spellings. Pure. Used by
- * recorder.c, which then compares. */
+ * body_check.c, which then compares. */
 #ifndef INSPECT_STATED_H
 #define INSPECT_STATED_H
 
+#include "inspect/checksum.h"
 #include "inspect/http.h"
 
-enum { SHA256_HEX = 65 };
+enum { SHA256_HEX = CHECKSUM_HEX };
 
 /* Repr-Digest (RFC 9530), Digest (RFC 3230), X-Checksum-Sha256 (of artifact servers). False if the
  * head states none that is well formed; hex is in lower case, NUL-terminated. */
 bool stated_sha256(const struct http_head *head, char hex[SHA256_HEX]);
-
-/* 32 bytes as text. */
-void stated_print(const unsigned char *digest, char hex[SHA256_HEX]);
 
 #endif

@@ -2,6 +2,7 @@
  */
 #include "net/relay.h"
 #include "inspect/inspector.h"
+#include "inspect/promised.h"
 #include "net/activation.h"
 #include "net/admin.h"
 #include "net/bridge.h"
@@ -162,11 +163,12 @@ int relay_new(struct relay **out, struct relay_options *options)
         relay->names = name_table_new();
         relay->madeup = madeup_new();
         relay->tapped = tapped_table_new();
+        relay->promised = promised_new();
         relay->pipes = pipe_pool_new(relay->fd_limit / 8);
         relay->roots = roots_new();
         if (relay->loop == NULL || relay->processes == NULL || relay->names == NULL ||
-            relay->madeup == NULL || relay->tapped == NULL || relay->pipes == NULL ||
-            relay->roots == NULL)
+            relay->madeup == NULL || relay->tapped == NULL || relay->promised == NULL ||
+            relay->pipes == NULL || relay->roots == NULL)
                 result = errno != 0 ? -errno : -ENOMEM;
         if (result < 0)
                 fprintf(stderr, "tapline: the relay cannot start: %s\n", strerror(-result));
@@ -365,6 +367,7 @@ void relay_free(struct relay *relay)
         bridge_end_all();
         loop_free(relay->loop);
         tapped_table_free(relay->tapped);
+        promised_free(relay->promised);
         name_table_free(relay->names);
         madeup_free(relay->madeup);
         process_table_free(relay->processes);

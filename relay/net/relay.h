@@ -16,6 +16,7 @@ struct flow;
 struct control;
 struct process_table;
 struct name_table;
+struct promised;
 struct tapped_table;
 struct madeup_table;
 struct past;
@@ -86,6 +87,7 @@ struct relay {
         struct name_table *names;        /* owned */
         struct madeup_table *madeup;     /* owned */
         struct tapped_table *tapped;     /* owned */
+        struct promised *promised;       /* owned: what index pages say of files */
         struct roots *roots;             /* owned: what each process trusts */
         uv_timer_t roots_timer;          /* bounds the wait for them, trusted.c */
         uv_work_t roots_work;            /* reads those of the run, in a thread */

@@ -163,6 +163,7 @@ void tunnel_observe(struct flow *flow, const char *scheme)
 {
         struct recorder_origin origin = {.record = flow->relay->record,
                                          .next_request = &flow->relay->next_request,
+                                         .promised = flow->relay->promised,
                                          .who = flow_who(flow),
                                          .flow = flow->id,
                                          .scheme = scheme,
@@ -196,6 +197,7 @@ static void start_intercept(struct flow *flow)
 {
         struct recorder_origin origin = {.record = flow->relay->record,
                                          .next_request = &flow->relay->next_request,
+                                         .promised = flow->relay->promised,
                                          .who = flow_who(flow),
                                          .flow = flow->id,
                                          .scheme = "https",

@@ -41,6 +41,7 @@ KINDS = {
                   "reason?": "client closed|origin closed|reset|client reset the stream|origin reset the stream"
                              "|not as long as stated",
                   "error?": "string", "trailers?": "headers", "sha256?": "string", "stated_sha256?": "string",
+                  "digest?": "string", "index_digest?": "string", "index_request?": "integer",
                   "silent_ms?": "ms", "duration_ms": "ms"},
     "http.goaway": {"source": "relay|tap", "side": "client|origin", "error": "string", "last_stream": "integer",
                     "debug?": "string"},
