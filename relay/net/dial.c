@@ -56,9 +56,9 @@ void dial_release(struct dial *d)
         release(d);
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void bury(struct deferred *deferred)
 {
-        release(handle->data);
+        release((struct dial *)((char *)deferred - offsetof(struct dial, grave)));
 }
 
 static void drop_connection(struct dial *d)
@@ -76,7 +76,8 @@ static void drop_connection(struct dial *d)
         d->tls = NULL;
 }
 
-/* Give up what can be given up now; memory goes when libuv has let go of it. */
+/* Give up what can be given up now; memory goes when the turn is over, and libuv has let go of it.
+ */
 static void wind_up(struct dial *d)
 {
         d->over = true;
@@ -85,7 +86,9 @@ static void wind_up(struct dial *d)
                 close(d->spare_fd);
         d->spare_fd = -1;
         uv_cancel((uv_req_t *)&d->lookup);
-        uv_close((uv_handle_t *)&d->timer, timer_closed);
+        loop_timer_give(d->loop, d->timer);
+        d->grave.run = bury;
+        loop_bury(d->loop, &d->grave);
 }
 
 void dial_cancel(struct dial *d)
@@ -107,16 +110,10 @@ static void finish(struct dial *d)
         d->result.proxy_head_len = d->head_len;
         d->result.after = d->in;
         d->result.after_len = d->in_len;
-        if (d->result.stage == DIAL_DONE) {
-                d->result.fd = d->watch.fd;
-                loop_remove(d->loop, &d->watch);
-        }
-        d->handles++; /* done may cancel other dials, but this one must outlive the call */
         wind_up(d);
         d->done(d->ctx, &d->result);
         if (d->result.kept_fd >= 0)
                 close(d->result.kept_fd);
-        release(d);
 }
 
 void dial_fail(struct dial *d, enum dial_stage stage, int error, const char *format, ...)
@@ -134,10 +131,20 @@ void dial_fail(struct dial *d, enum dial_stage stage, int error, const char *for
         finish(d);
 }
 
-static void succeed(struct dial *d)
+static void succeed(struct dial *d, int fd)
 {
         d->result.stage = DIAL_DONE;
+        d->result.fd = fd;
         finish(d);
+}
+
+/* The connection to the last proxy is the answer. */
+static void hand_on(struct dial *d)
+{
+        int fd = d->watch.fd;
+
+        loop_remove(d->loop, &d->watch);
+        succeed(d, fd);
 }
 
 const char *dial_shown(const struct dial *d)
@@ -174,7 +181,7 @@ static void timed_out(uv_timer_t *timer)
 
 void dial_limit(struct dial *d, uint64_t ms)
 {
-        uv_timer_start(&d->timer, timed_out, ms, 0);
+        uv_timer_start(d->timer, timed_out, ms, 0);
 }
 
 /* ---- bytes ---- */
@@ -290,7 +297,7 @@ static void talk(struct dial *d)
         d->reused = false;
         forget_answer(d);
         if (needs_no_tunnel(d)) {
-                succeed(d);
+                hand_on(d);
                 return;
         }
         d->protocol = protocols[d->hop->scheme];
@@ -348,7 +355,7 @@ static void enter(struct dial *d)
 void dial_through(struct dial *d)
 {
         if (d->hop->next == NULL) {
-                succeed(d);
+                hand_on(d);
                 return;
         }
         d->hop = d->hop->next;
@@ -364,8 +371,7 @@ void dial_connected(struct dial *d, int fd)
 
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         if (d->hop == NULL) {
-                d->watch.fd = fd; /* not registered: it is handed on at once */
-                succeed(d);
+                succeed(d, fd);
                 return;
         }
         watch_connection(d, fd);
@@ -430,24 +436,24 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
 {
         struct dial *d = calloc(1, sizeof *d);
 
-        if (d == NULL) {
-                if (request->spare)
-                        close(request->spare_fd);
-                return NULL;
-        }
+        if (d == NULL)
+                goto fail;
         d->loop = loop;
         d->watch = (struct watch){.ready = ready, .fd = -1};
         d->name = copy(request->name);
         d->authorization = copy(request->authorization);
-        if ((d->name == NULL) != (request->name == NULL) ||
+        d->timer = loop_timer_take(loop);
+        if (d->timer == NULL || (d->name == NULL) != (request->name == NULL) ||
             (d->authorization == NULL) != (request->authorization == NULL)) {
+                loop_timer_give(loop, d->timer);
                 free(d->name);
                 wipe_free(d->authorization);
                 free(d);
-                return NULL;
+                goto fail;
         }
         d->port = request->port;
         d->via = request->via;
+        d->at_once = request->at_once;
         d->plain = request->plain;
         d->manner = request->manner;
         d->connect_ms = request->connect_ms;
@@ -461,10 +467,13 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
         d->done = done;
         d->ctx = ctx;
         d->start_us = clock_us();
-        uv_timer_init(loop_uv(loop), &d->timer);
-        d->timer.data = d;
-        d->handles = 2; /* the timer, and the deferred begin */
+        d->timer->data = d;
+        d->handles = 2; /* the grave, and the deferred begin */
         d->finish.run = begin;
         loop_defer(loop, &d->finish);
         return d;
+fail:
+        if (request->spare)
+                close(request->spare_fd);
+        return NULL;
 }

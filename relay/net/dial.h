@@ -29,10 +29,11 @@ struct dial_request {
         uint16_t port;
         const struct upstream *via; /* NULL: direct; borrowed while dialling */
         struct dial_manner manner;  /* of direct attempts */
-        bool plain;                 /* stop at the last proxy if it speaks HTTP: absolute-form */
-        const char *authorization;  /* the client's own Proxy-Authorization, or NULL; given to the
-                                       last proxy if that is an HTTP one without credentials */
-        unsigned connect_ms;        /* for one connect(2) or race of them; 0: the default */
+        bool at_once; /* a direct connection or a refusal may be told in the turn it was begun in */
+        bool plain;   /* stop at the last proxy if it speaks HTTP: absolute-form */
+        const char *authorization; /* the client's own Proxy-Authorization, or NULL; given to the
+                                      last proxy if that is an HTTP one without credentials */
+        unsigned connect_ms;       /* for one connect(2) or race of them; 0: the default */
         bool spare; /* spare_fd is a connection to the last proxy, from an earlier dial; taken over
                      */
         int spare_fd;

@@ -50,9 +50,10 @@ static void connect_any(struct dial *d)
                                    .manner = d->hop == NULL ? &d->manner : NULL,
                                    .is_own = d->is_own,
                                    .own_ctx = d->own_ctx,
+                                   .at_once = d->at_once,
                                    .total_ms = d->connect_ms != 0 ? d->connect_ms : CONNECT_MS};
 
-        uv_timer_stop(&d->timer);
+        uv_timer_stop(d->timer);
         d->race = race_new(d->loop, &setup, raced, d);
         if (d->race == NULL)
                 dial_fail(d, DIAL_CONNECT, ENOMEM, "out of memory");
@@ -106,7 +107,8 @@ void dial_resolve(struct dial *d, const char *host, uint16_t port, int family,
 
 void dial_connect(struct dial *d)
 {
-        dial_limit(d, CONNECT_MS);
+        if (d->target.family == 0 || d->hop != NULL)
+                dial_limit(d, CONNECT_MS);
         if (d->hop != NULL) {
                 dial_resolve(d, d->hop->host, d->hop->port, AF_UNSPEC, connect_any);
         } else if (d->target.family != 0) {

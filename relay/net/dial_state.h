@@ -29,14 +29,14 @@ struct dial {
         struct loop *loop; /* borrowed */
         struct watch watch;
         uv_getaddrinfo_t lookup;
-        uv_timer_t timer;
-        struct deferred finish;
-        int handles;                /* uv handles and requests that still hold this memory */
-        bool over;                  /* done was called, or cancelled */
+        uv_timer_t *timer; /* owned; from the loop's spares */
+        struct deferred finish, grave;
+        int handles; /* until it is buried, and requests of libuv: they hold this memory */
+        bool over;   /* done was called, or cancelled */
         char *name, *authorization; /* owned */
         uint16_t port;
         const struct upstream *via; /* borrowed */
-        bool plain;
+        bool at_once, plain;
         struct wire_addr target; /* family 0: by name */
         struct dial_manner manner;
         unsigned connect_ms;

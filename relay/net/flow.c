@@ -57,6 +57,7 @@ static void side_ready(struct watch *w, uint32_t events)
 
         if ((events & (EPOLLRDHUP | EPOLLERR)) == EPOLLRDHUP)
                 side->fin_seen = true;
+        side->fin_next = (events & (EPOLLRDHUP | EPOLLERR | EPOLLPRI)) == EPOLLRDHUP;
         if (side->flow->intercept != NULL)
                 intercept_ready(side->flow->intercept, side_is_client(side), events);
         if ((events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
@@ -208,7 +209,7 @@ static void side_watch(struct side *side)
         int result;
 
         side->watch.fd = side->fd;
-        result = loop_add(flow->relay->loop, &side->watch);
+        result = loop_add_reader(flow->relay->loop, &side->watch);
         if (result == 0)
                 return;
         side->watch.fd = -1;
@@ -233,6 +234,8 @@ int flow_give_up_client(struct flow *flow)
 
 void flow_joined(struct flow *flow)
 {
+        if (!flow->held)
+                flow->client.readable = true; /* what it says first is often there already */
         if (flow->verdict_error != 0)
                 flow_abort(flow, &(struct flow_end){"relay", "refused", "the connection failed",
                                                     flow->verdict_error});

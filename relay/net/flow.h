@@ -35,6 +35,7 @@ struct side {
         bool eof;          /* it will send no more */
         bool shut;         /* we have told it that we send no more */
         bool fin_seen;     /* its FIN has come, read or not: a reset after it cuts nothing off */
+        bool fin_next;     /* behind what is unread comes its FIN, and nothing else */
         bool readable;     /* there may be something to read; see side_was_read */
         bool ending;       /* an end, an error or urgent data: only reading tells what is there */
         bool bulk;         /* much comes at a time */
@@ -217,5 +218,7 @@ void flow_break(struct flow *flow, int error, const char *why);
 int side_queue(struct side *side, const char *data, size_t len);
 /* Write what is queued. Returns 0 when all is out, -EAGAIN, or -errno. */
 int side_flush(struct side *side);
+/* A write to it did not go through: the loop is to say when it is worth another try. */
+void side_blocked(struct side *side);
 
 #endif

@@ -22,6 +22,8 @@ int forward_send(struct side *side, const char *data, size_t len)
         if (n < 0 && errno != EAGAIN && errno != EINTR)
                 return -errno;
         n = n < 0 ? 0 : n;
+        if ((size_t)n < len)
+                side_blocked(side);
         return side_queue(side, data + n, len - (size_t)n);
 }
 

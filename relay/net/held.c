@@ -22,6 +22,13 @@ static bool is_gone(const struct flow *flow)
         return hold_is_waiting(flow->relay->hold, &flow->local, flow->cookie) == 0;
 }
 
+/* Which shows in that it becomes writable. */
+static void wait_until_connected(struct flow *flow)
+{
+        side_blocked(&flow->client);
+        flow_limit(flow, ARRIVE_MS);
+}
+
 /* The descriptor that is to be answered must be the one that waits: its port may be another
  * program's by now. */
 void held_answer(struct flow *flow)
@@ -45,7 +52,7 @@ void held_answer(struct flow *flow)
         else if (answered > 0)
                 flow_joined(flow);
         else
-                flow_limit(flow, ARRIVE_MS);
+                wait_until_connected(flow);
 }
 
 void held_check(struct flow *flow)

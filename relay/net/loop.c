@@ -13,12 +13,15 @@ enum {
         SPARES_MAX = 1024, /* timers kept for the next burst */
 };
 
+static const uint32_t READER = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+
 struct loop {
         int epoll; /* owned */
         uv_loop_t uv;
         bool stop;
         int64_t now_us;
         struct deferred *first, **last;
+        struct deferred *buried;
         void (*turn)(void *ctx);
         void *turn_ctx;
         struct spare *spares; /* owned */
@@ -99,10 +102,11 @@ uv_timer_t *loop_timer_take(struct loop *loop)
 
 void loop_timer_give(struct loop *loop, uv_timer_t *timer)
 {
-        struct spare *s = (struct spare *)((char *)timer - offsetof(struct spare, timer));
+        struct spare *s;
 
         if (timer == NULL)
                 return;
+        s = (struct spare *)((char *)timer - offsetof(struct spare, timer));
         uv_timer_stop(timer);
         if (loop->spare_count >= SPARES_MAX) {
                 uv_close((uv_handle_t *)timer, spare_closed);
@@ -113,10 +117,21 @@ void loop_timer_give(struct loop *loop, uv_timer_t *timer)
         loop->spare_count++;
 }
 
+static void run_buried(struct loop *loop)
+{
+        while (loop->buried != NULL) {
+                struct deferred *d = loop->buried;
+
+                loop->buried = d->next;
+                d->run(d);
+        }
+}
+
 void loop_free(struct loop *loop)
 {
         if (loop == NULL)
                 return;
+        run_buried(loop);
         while (loop->spares != NULL) {
                 uv_timer_t *timer = loop_timer_take(loop);
 
@@ -143,12 +158,29 @@ static int add(struct loop *loop, struct watch *w, uint32_t events)
 
 int loop_add(struct loop *loop, struct watch *w)
 {
-        return add(loop, w, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET);
+        w->writes = true;
+        return add(loop, w, READER | EPOLLOUT);
+}
+
+int loop_add_reader(struct loop *loop, struct watch *w)
+{
+        w->writes = false;
+        return add(loop, w, READER);
 }
 
 int loop_add_level(struct loop *loop, struct watch *w)
 {
         return add(loop, w, EPOLLIN);
+}
+
+void loop_want_writable(struct loop *loop, struct watch *w)
+{
+        struct epoll_event event = {.events = READER | EPOLLOUT, .data.ptr = w};
+
+        if (w->fd < 0 || w->writes)
+                return;
+        w->writes = true;
+        epoll_ctl(loop->epoll, EPOLL_CTL_MOD, w->fd, &event); /* is registered: cannot fail */
 }
 
 void loop_remove(struct loop *loop, struct watch *w)
@@ -186,6 +218,12 @@ void loop_undefer(struct loop *loop, struct deferred *d)
         if (loop->last == &d->next)
                 loop->last = at;
         d->queued = false;
+}
+
+void loop_bury(struct loop *loop, struct deferred *d)
+{
+        d->next = loop->buried;
+        loop->buried = d;
 }
 
 void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx)
@@ -237,6 +275,7 @@ void loop_run(struct loop *loop)
                 if (uv || uv_backend_timeout(&loop->uv) == 0)
                         uv_run(&loop->uv, UV_RUN_NOWAIT);
                 run_deferred(loop);
+                run_buried(loop);
                 if (loop->turn != NULL)
                         loop->turn(loop->turn_ctx);
         }

@@ -32,8 +32,12 @@ static enum moved spliced_out(struct side *from, struct side *to)
                 ssize_t n = splice(from->pipe->read_end, NULL, to->fd, NULL, from->piped,
                                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
-                if (n < 0)
-                        return errno == EAGAIN ? BLOCKED : WRITE_FAILED;
+                if (n < 0 && errno != EAGAIN)
+                        return WRITE_FAILED;
+                if (n < 0) {
+                        side_blocked(to);
+                        return BLOCKED;
+                }
                 from->piped -= (size_t)n;
         }
         return MOVED;
@@ -67,13 +71,15 @@ static void observe(struct side *from, const char *data, size_t len)
         stop_observing(from->flow);
 }
 
-/* At most limit bytes are read, and shown to the observer or passed by it. */
+/* At most limit bytes are read, and shown to the observer or passed by it. A tunnel's last ones
+ * travel with the FIN that pump() then sends: MSG_MORE of send(2). */
 static enum moved move_copied(struct side *from, struct side *to, size_t limit, bool show,
                               size_t *moved)
 {
         static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's turn */
         size_t asked = limit < sizeof chunk ? limit : sizeof chunk;
         ssize_t n, sent;
+        bool last;
 
         if (from->eof)
                 return ENDED;
@@ -92,13 +98,15 @@ static enum moved move_copied(struct side *from, struct side *to, size_t limit, 
                 observe(from, chunk, (size_t)n);
         else
                 skip(from, (size_t)n);
-        sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL);
+        last = from->fin_next && (size_t)n < asked && from->flow->state == FLOW_TUNNEL;
+        sent = send(to->fd, chunk, (size_t)n, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
         if (sent < 0 && errno != EAGAIN)
                 return WRITE_FAILED;
         sent = sent < 0 ? 0 : sent;
-        if (sent < n && side_queue(to, chunk + sent, (size_t)(n - sent)) < 0)
-                return READ_FAILED;
-        return sent < n ? BLOCKED : MOVED;
+        if (sent == n)
+                return last ? ENDED : MOVED;
+        side_blocked(to);
+        return side_queue(to, chunk + sent, (size_t)(n - sent)) < 0 ? READ_FAILED : BLOCKED;
 }
 
 enum moved move_unread(struct side *from, struct side *to, size_t limit, size_t *moved)

@@ -22,15 +22,15 @@ struct attempt {
 
 struct race {
         struct loop *loop; /* borrowed */
-        uv_timer_t timer;
-        int holds; /* the timer, a callback under way */
+        uv_timer_t *timer; /* owned; from the loop's spares */
+        struct deferred grave;
         bool over;
         struct sockaddr_storage addresses[RACE_MAX];
         size_t count, begun, failed;
         struct attempt attempts[RACE_MAX];
         struct race_try tries[RACE_MAX];
         struct dial_manner manner;
-        bool has_manner, own;
+        bool has_manner, own, at_once;
         bool (*is_own)(void *ctx, const struct wire_addr *to);
         void *own_ctx;
         unsigned total_ms;
@@ -55,15 +55,9 @@ void race_order(struct sockaddr_storage *addresses, size_t count)
         }
 }
 
-static void release(struct race *r)
+static void bury(struct deferred *d)
 {
-        if (--r->holds == 0)
-                free(r);
-}
-
-static void timer_closed(uv_handle_t *handle)
-{
-        release(handle->data);
+        free((char *)d - offsetof(struct race, grave));
 }
 
 static int64_t now_us(void)
@@ -86,7 +80,9 @@ static void wind_up(struct race *r)
         r->over = true;
         for (size_t i = 0; i < r->begun; i++)
                 drop(&r->attempts[i]);
-        uv_close((uv_handle_t *)&r->timer, timer_closed);
+        loop_timer_give(r->loop, r->timer);
+        r->grave.run = bury;
+        loop_bury(r->loop, &r->grave);
 }
 
 void race_cancel(struct race *r)
@@ -99,10 +95,8 @@ static void finish(struct race *r, struct race_result *result)
         result->own = r->own;
         result->tries = r->tries;
         result->try_count = r->begun;
-        r->holds++;
         wind_up(r);
         r->done(r->ctx, result);
-        release(r);
 }
 
 /* The later addresses are fallbacks, often of a family that this machine cannot reach at all. */
@@ -121,12 +115,10 @@ static void lose(struct race *r)
         finish(r, &result);
 }
 
-static void win(struct race *r, struct attempt *a)
+static void win(struct race *r, struct attempt *a, int fd)
 {
-        struct race_result result = {.fd = a->watch.fd};
+        struct race_result result = {.fd = fd, .address = r->tries[a - r->attempts].address};
 
-        result.address = r->tries[a - r->attempts].address;
-        loop_remove(r->loop, &a->watch);
         finish(r, &result);
 }
 
@@ -157,25 +149,55 @@ static void ready(struct watch *w, uint32_t events)
                 attempt_failed(a, error);
                 go_on(r);
         } else if ((events & EPOLLOUT) != 0) {
-                win(r, a);
+                int fd = w->fd;
+
+                loop_remove(r->loop, w);
+                win(r, a, fd);
         }
 }
 
-static int begin_connect(struct race *r, struct attempt *a, const struct sockaddr_storage *to)
+/* Returns 0 when connected, EINPROGRESS, or another errno. What this machine itself answers is
+ * there before the first connect(2) returns, which does not look; to ask again costs less than a
+ * turn. */
+static int connect_to(int fd, const struct sockaddr_storage *to, bool at_once)
 {
         socklen_t len =
                 to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-        int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = 0;
 
-        if (fd < 0)
+        if (connect(fd, (const struct sockaddr *)to, len) == 0)
+                return 0;
+        if (errno != EINPROGRESS || !at_once)
+                return errno;
+        if (connect(fd, (const struct sockaddr *)to, len) == 0)
+                return 0;
+        return errno == EALREADY ? EINPROGRESS : errno;
+}
+
+/* The same with a socket, *fd, which is -1 after a failure. */
+static int begin_connect(struct race *r, const struct sockaddr_storage *to, int *fd)
+{
+        int error = 0;
+
+        *fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (*fd < 0)
                 return errno;
         if (r->has_manner)
-                error = dial_manner_apply(&r->manner, fd, to->ss_family);
-        if (error == 0 && connect(fd, (const struct sockaddr *)to, len) < 0 && errno != EINPROGRESS)
-                error = errno;
-        a->watch = (struct watch){.ready = ready, .fd = fd};
+                error = dial_manner_apply(&r->manner, *fd, to->ss_family);
         if (error == 0)
-                error = -loop_add(r->loop, &a->watch);
+                error = connect_to(*fd, to, r->at_once);
+        if (error == 0 || error == EINPROGRESS)
+                return error;
+        close(*fd);
+        *fd = -1;
+        return error;
+}
+
+static int watch_attempt(struct attempt *a, int fd)
+{
+        int error;
+
+        a->watch = (struct watch){.ready = ready, .fd = fd};
+        error = -loop_add(a->race->loop, &a->watch);
         if (error == 0)
                 return 0;
         a->watch.fd = -1;
@@ -188,7 +210,7 @@ static void begin_attempt(struct race *r)
         struct attempt *a = &r->attempts[r->begun];
         const struct sockaddr_storage *to = &r->addresses[r->begun];
         struct wire_addr shown;
-        int error;
+        int fd, error;
 
         a->race = r;
         a->watch.fd = -1;
@@ -199,7 +221,13 @@ static void begin_attempt(struct race *r)
                 r->own = true;
                 error = ECONNREFUSED;
         } else {
-                error = begin_connect(r, a, to);
+                error = begin_connect(r, to, &fd);
+                if (error == 0) {
+                        win(r, a, fd);
+                        return;
+                }
+                if (error == EINPROGRESS)
+                        error = watch_attempt(a, fd);
         }
         if (error != 0)
                 attempt_failed(a, error);
@@ -233,8 +261,10 @@ static void go_on(struct race *r)
 {
         int64_t left_ms = (int64_t)r->total_ms - (now_us() - r->started_us) / 1000;
 
-        while (r->failed == r->begun && r->begun < r->count)
+        while (!r->over && r->failed == r->begun && r->begun < r->count)
                 begin_attempt(r);
+        if (r->over)
+                return;
         if (r->failed == r->begun) {
                 lose(r);
                 return;
@@ -243,7 +273,7 @@ static void go_on(struct race *r)
                 left_ms = STAGGER_MS;
         else if (r->count > 1 && left_ms > ADDRESS_MS / 10)
                 left_ms = ADDRESS_MS / 10;
-        uv_timer_start(&r->timer, timed_out, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
+        uv_timer_start(r->timer, timed_out, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
 }
 
 void race_begin(struct race *r)
@@ -259,6 +289,12 @@ struct race *race_new(struct loop *loop, const struct race_setup *setup,
 
         if (r == NULL)
                 return NULL;
+        r->timer = loop_timer_take(loop);
+        if (r->timer == NULL) {
+                free(r);
+                return NULL;
+        }
+        r->timer->data = r;
         r->loop = loop;
         r->count = setup->count < RACE_MAX ? setup->count : RACE_MAX;
         memcpy(r->addresses, setup->addresses, r->count * sizeof *r->addresses);
@@ -269,10 +305,8 @@ struct race *race_new(struct loop *loop, const struct race_setup *setup,
         r->is_own = setup->is_own;
         r->own_ctx = setup->own_ctx;
         r->total_ms = setup->total_ms;
+        r->at_once = setup->at_once;
         r->done = done;
         r->ctx = ctx;
-        uv_timer_init(loop_uv(loop), &r->timer);
-        r->timer.data = r;
-        r->holds = 1;
         return r;
 }

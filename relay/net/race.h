@@ -30,6 +30,7 @@ struct race_setup {
         bool (*is_own)(void *ctx, const struct wire_addr *to); /* NULL: none is */
         void *own_ctx;
         unsigned total_ms; /* for all of it */
+        bool at_once;      /* race_begin may call done with what the first look shows */
 };
 
 struct race;

@@ -1,5 +1,6 @@
 /* One side of a flow: its socket's options, and what is queued for it; see flow.h. */
 #include "net/flow.h"
+#include "net/worker.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -51,14 +52,23 @@ int side_queue(struct side *side, const char *data, size_t len)
         return 0;
 }
 
+void side_blocked(struct side *side)
+{
+        loop_want_writable(worker_loop(side->flow), &side->watch);
+}
+
 int side_flush(struct side *side)
 {
         while (side->out_sent < side->out_len) {
                 ssize_t n = send(side->fd, side->out + side->out_sent,
                                  side->out_len - side->out_sent, MSG_NOSIGNAL);
 
+                if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+                        side_blocked(side);
+                        return -EAGAIN;
+                }
                 if (n < 0)
-                        return errno == EINTR ? -EAGAIN : -errno;
+                        return -errno;
                 side->out_sent += (size_t)n;
         }
         free(side->out);

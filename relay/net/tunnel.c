@@ -229,6 +229,8 @@ static void start_intercept(struct flow *flow)
         flow->server.out = NULL;
         flow->server.out_len = flow->server.out_sent = 0;
         flow->state = FLOW_INTERCEPT;
+        side_blocked(&flow->client); /* it writes by itself, and may block at any time */
+        side_blocked(&flow->server);
         process_table_set_inspected(flow->relay->processes, flow->pid);
 }
 

@@ -109,6 +109,8 @@ void way_request(struct flow *flow, const char *authorization, struct dial_reque
                 .port = flow->port,
                 .via = flow->via,
                 .manner = flow->manner,
+                /* Who does not block is told of a refusal by an event, after connect(2). */
+                .at_once = !flow->nonblock,
                 .plain = flow->plain,
                 .authorization = authorization,
                 .connect_ms = has_another(flow) ? FAILOVER_MS : 0,

@@ -119,6 +119,7 @@ struct outcome {
         struct race_try tries[RACE_MAX];
         char address[64];
         int64_t took_ms;
+        bool begun, called_at_once; /* done came before race_begin() had returned */
 };
 
 static void done(void *ctx, struct race_result *result)
@@ -126,6 +127,7 @@ static void done(void *ctx, struct race_result *result)
         struct outcome *o = ctx;
 
         o->result = *result;
+        o->called_at_once = !o->begun;
         memcpy(o->tries, result->tries, result->try_count * sizeof *result->tries);
         strcpy(o->address, result->address);
         loop_stop(o->loop);
@@ -145,11 +147,20 @@ static struct outcome run(struct fixture *f, struct race_setup setup)
         assert_non_null(r);
         uv_update_time(loop_uv(f->loop)); /* as the loop does before it calls anybody */
         race_begin(r);
+        o.begun = true;
         loop_run(f->loop);
         o.took_ms = (int64_t)(uv_hrtime() / 1000000) - start;
         if (o.result.fd >= 0)
                 close(o.result.fd);
         return o;
+}
+
+/* A loop that was stopped stays so. */
+static struct outcome run_afresh(struct fixture *f, struct race_setup setup)
+{
+        loop_free(f->loop);
+        f->loop = loop_new();
+        return run(f, setup);
 }
 
 /* A black hole costs the stagger, not its time to give up. */
@@ -213,6 +224,33 @@ static void test_our_own_address(void **state)
         assert_true(o.result.own);
 }
 
+/* A program that does not block must not see a refusal before its connect() has returned, so nobody
+ * is told at once who has not asked for it. Who has is told the same. */
+static void test_at_once(void **state)
+{
+        struct fixture *f = *state;
+        struct sockaddr_storage good[] = {address("127.0.0.1", f->good_port)};
+        struct sockaddr_storage closed[] = {address("127.0.0.3", f->closed_port)};
+        struct race_setup setup = {.count = 1, .total_ms = 1000};
+
+        for (int at_once = 0; at_once < 2; at_once++) {
+                struct outcome o;
+
+                setup.at_once = at_once;
+                setup.addresses = good;
+                o = run_afresh(f, setup);
+                assert_true(o.result.fd >= 0);
+                assert_string_equal(o.address, "127.0.0.1");
+                assert_true(at_once || !o.called_at_once);
+                setup.addresses = closed;
+                o = run_afresh(f, setup);
+                assert_int_equal(o.result.fd, -1);
+                assert_int_equal(o.result.error, ECONNREFUSED);
+                assert_int_equal(o.tries[0].error, ECONNREFUSED);
+                assert_true(at_once || !o.called_at_once);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -221,6 +259,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_refused_first, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_all_fail, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_our_own_address, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_at_once, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
