@@ -30,6 +30,8 @@ struct control {
         int fd;          /* of watch, also while that waits */
         char *path;      /* owned: unlinked at the end */
         unsigned silent; /* clients that have yet to send their first message */
+        uid_t uid;       /* ours */
+        uint64_t turn;   /* in which somebody came last */
 };
 
 struct control_client {
@@ -41,18 +43,12 @@ struct control_client {
         pid_t pid;
         bool closed, silent, by_v6;
         struct deferred answer; /* the first verdict, once the dial has begun */
-        uv_timer_t *pending;    /* owned; closes itself */
+        uv_timer_t *pending;    /* owned; from the loop's spares */
 };
-
-static void timer_freed(uv_handle_t *handle)
-{
-        free(handle);
-}
 
 static void stop_pending(struct control_client *c)
 {
-        if (c->pending != NULL)
-                uv_close((uv_handle_t *)c->pending, timer_freed);
+        loop_timer_give(c->relay->loop, c->pending);
         c->pending = NULL;
 }
 
@@ -69,7 +65,7 @@ static void client_close(struct control_client *c)
                 return;
         has_spoken(c);
         stop_pending(c);
-        loop_remove(c->relay->loop, &c->watch);
+        loop_forget(&c->watch);
         close(c->fd);
         c->fd = -1;
         c->closed = true;
@@ -118,10 +114,9 @@ static void pending_reached(uv_timer_t *timer)
 
 static void start_pending(struct control_client *c)
 {
-        c->pending = calloc(1, sizeof *c->pending);
+        c->pending = loop_timer_take(c->relay->loop);
         if (c->pending == NULL)
                 return;
-        uv_timer_init(loop_uv(c->relay->loop), c->pending);
         c->pending->data = c;
         uv_timer_start(c->pending, pending_reached, PENDING_MS, 0);
 }
@@ -201,6 +196,20 @@ static void handle_name(struct control_client *c, const struct wire_name *questi
         client_close(c);
 }
 
+static void client_read(struct control_client *c);
+
+/* What is said of a descriptor comes behind the announcement of where it is. */
+static void hear_announcements(struct relay *relay)
+{
+        struct control_client *c;
+
+        if (relay->unjoined == 0)
+                return;
+        DL_FOREACH (relay->control_clients, c)
+                if (!c->closed && c->flow != NULL && c->flow->expects_join)
+                        client_read(c);
+}
+
 static void dispatch(struct control_client *c, const void *packet, size_t len)
 {
         const struct wire_head *head = packet;
@@ -218,6 +227,7 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
                 handle_join(c, packet);
                 return;
         case WIRE_PEER:
+                hear_announcements(c->relay);
                 handle_peer(c, packet);
                 return;
         case WIRE_NAME:
@@ -226,11 +236,14 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
         case WIRE_PASSED:
                 handle_passed(c, packet, len);
                 return;
+        case WIRE_TAP:
+                hear_announcements(c->relay);
+                message_report(c->relay, c->pid, packet, len);
+                break;
         case WIRE_HELLO:
         case WIRE_LOOKUP:
         case WIRE_FILE:
         case WIRE_LOCK:
-        case WIRE_TAP:
         case WIRE_UNCOVERED:
         case WIRE_TRUST:
                 message_report(c->relay, c->pid, packet, len);
@@ -252,22 +265,26 @@ static void handle_end(struct control_client *c)
                                                     "gave up before the connection was there", 0});
 }
 
+/* One message. Returns false if there is no more to be heard. */
+static bool hear(struct control_client *c)
+{
+        _Alignas(8) char packet[WIRE_MAX]; /* one message may have others heard first */
+        ssize_t n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return false;
+        has_spoken(c);
+        if (n > 0)
+                dispatch(c, packet, (size_t)n);
+        else
+                handle_end(c);
+        return !c->closed;
+}
+
 static void client_read(struct control_client *c)
 {
-        static _Thread_local _Alignas(8) char packet[WIRE_MAX];
-
-        while (!c->closed) {
-                ssize_t n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
-
-                if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                        return;
-                has_spoken(c);
-                if (n <= 0) {
-                        handle_end(c);
-                        return;
-                }
-                dispatch(c, packet, (size_t)n);
-        }
+        while (!c->closed && hear(c))
+                ;
 }
 
 static void client_ready(struct watch *w, uint32_t events)
@@ -277,7 +294,7 @@ static void client_ready(struct watch *w, uint32_t events)
 }
 
 /* Only this user's programs (and root's, which can do as they like anyway). */
-static bool credentials(int fd, pid_t *pid)
+static bool credentials(const struct control *control, int fd, pid_t *pid)
 {
         struct ucred who;
         socklen_t len = sizeof who;
@@ -285,14 +302,14 @@ static bool credentials(int fd, pid_t *pid)
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
                 return false;
         *pid = who.pid;
-        return who.uid == geteuid() || who.uid == 0 || geteuid() == 0;
+        return who.uid == control->uid || who.uid == 0 || control->uid == 0;
 }
 
 static void accepted(struct relay *relay, int fd)
 {
         struct control_client *c = calloc(1, sizeof *c);
 
-        if (c == NULL || !credentials(fd, &c->pid)) {
+        if (c == NULL || !credentials(relay->control, fd, &c->pid)) {
                 free(c);
                 close(fd);
                 return;
@@ -303,31 +320,31 @@ static void accepted(struct relay *relay, int fd)
         relay->control->silent++;
         c->watch = (struct watch){.ready = client_ready, .fd = -1};
         DL_APPEND(relay->control_clients, c);
-        client_read(c); /* most have sent already */
+        hear(c); /* most have sent already; what more there is, the loop will say */
         if (c->closed)
                 return;
         c->watch.fd = fd;
-        if (loop_add(relay->loop, &c->watch) < 0)
+        if (loop_add_reader(relay->loop, &c->watch) < 0)
                 client_close(c);
 }
 
 /* A thread's messages come on a connection each and must be handled in its order: those that were
- * accepted before their message had come have it by the time the next one connects, and what is
- * asked of a descriptor comes behind the announcement of where it is. */
+ * accepted before their message had come have it by the time the next one connects. */
 static void hear_earlier(struct control *control)
 {
         struct control_client *c;
 
-        if (control->silent == 0 && control->relay->unjoined == 0)
+        if (control->silent == 0)
                 return;
         DL_FOREACH (control->relay->control_clients, c)
-                if (!c->closed && (c->silent || (c->flow != NULL && c->flow->expects_join)))
+                if (!c->closed && c->silent)
                         client_read(c);
 }
 
-static bool accept_some(struct control *control)
+/* Returns true if there may be more. */
+static bool accept_some(struct control *control, int batch)
 {
-        for (int i = 0; i < BATCH; i++) {
+        for (int i = 0; i < batch; i++) {
                 int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
                 if (fd < 0)
@@ -341,13 +358,17 @@ static bool accept_some(struct control *control)
 static void ready(struct watch *w, uint32_t events)
 {
         struct control *control = (struct control *)((char *)w - offsetof(struct control, watch));
+        struct relay *relay = control->relay;
+        /* Who comes alone needs no second look: level triggered, that comes by itself. */
+        int batch = relay->turns - control->turn <= 1 ? BATCH : 1;
 
         (void)events;
+        control->turn = relay->turns;
         errno = 0;
-        if (accept_some(control) || !listener_is_lack(errno))
+        if (accept_some(control, batch) || !listener_is_lack(errno))
                 return;
-        listener_wait(control->relay, strerror(errno));
-        loop_remove(control->relay->loop, w);
+        listener_wait(relay, strerror(errno));
+        loop_remove(relay->loop, w);
 }
 
 void control_resume(struct relay *relay)
@@ -367,7 +388,7 @@ void control_drain(struct relay *relay)
 {
         struct control_client *c, *next;
 
-        while (relay->control != NULL && accept_some(relay->control))
+        while (relay->control != NULL && accept_some(relay->control, BATCH))
                 ;
         DL_FOREACH_SAFE (relay->control_clients, c, next)
                 client_read(c);
@@ -409,6 +430,7 @@ int control_open(struct relay *relay, const char *path)
         control->watch = (struct watch){.ready = ready, .fd = fd};
         control->fd = fd;
         control->relay = relay;
+        control->uid = geteuid();
         control->path = strdup(path);
         relay->control = control;
         return loop_add_level(relay->loop, &control->watch);

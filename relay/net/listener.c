@@ -29,6 +29,7 @@ struct listener {
         uint16_t port;
         char *path;    /* owned or NULL: unlinked at the end */
         uint64_t turn; /* in which there last was somebody */
+        struct deferred later;
 };
 
 /* Close with a reset: there is nothing to say to this one. */
@@ -112,14 +113,11 @@ bool listener_is_lack(int error)
         return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-static void ready(struct watch *w, uint32_t events)
+static void accept_some(struct listener *l)
 {
-        struct listener *l = (struct listener *)((char *)w - offsetof(struct listener, watch));
-
         /* Who comes alone needs no second look: level triggered, that comes by itself. */
         int batch = l->relay->turns - l->turn <= 1 ? ACCEPT_BATCH : 1;
 
-        (void)events;
         l->turn = l->relay->turns;
         for (int i = 0; i < batch; i++) {
                 struct sockaddr_storage from;
@@ -130,7 +128,7 @@ static void ready(struct watch *w, uint32_t events)
                         pause_accepting(l, "as many connections are open as may be");
                         return;
                 }
-                fd = accept4(w->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                fd = accept4(l->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
                 if (fd < 0 && listener_is_lack(errno))
                         pause_accepting(l, strerror(errno));
                 if (fd < 0 && errno != ECONNABORTED && errno != EINTR && errno != EPROTO)
@@ -138,6 +136,24 @@ static void ready(struct watch *w, uint32_t events)
                 if (fd >= 0)
                         accepted(l, fd, &from);
         }
+}
+
+static void accept_later(struct deferred *d)
+{
+        accept_some((struct listener *)((char *)d - offsetof(struct listener, later)));
+}
+
+/* Programs that were told to join connect, and then announce it: whose announcement lies in this
+ * turn's events is known by it once they have been looked at. */
+static void ready(struct watch *w, uint32_t events)
+{
+        struct listener *l = (struct listener *)((char *)w - offsetof(struct listener, watch));
+
+        (void)events;
+        if (!l->is_public && l->relay->unjoined > 0)
+                loop_defer(l->relay->loop, &l->later);
+        else
+                accept_some(l);
 }
 
 static int add(struct relay *relay, int fd, const struct bound *bound, bool is_public)
@@ -149,6 +165,7 @@ static int add(struct relay *relay, int fd, const struct bound *bound, bool is_p
                 return -ENOMEM;
         }
         l->watch = (struct watch){.ready = ready, .fd = fd};
+        l->later.run = accept_later;
         l->fd = fd;
         l->relay = relay;
         l->is_public = is_public;
@@ -323,12 +340,22 @@ bool listener_is_own(const struct relay *relay, const struct wire_addr *to)
         return false;
 }
 
+void listener_take_waiting(struct relay *relay)
+{
+        struct listener *l;
+
+        LL_FOREACH (relay->listeners, l)
+                if (l->later.queued)
+                        accept_some(l);
+}
+
 void listener_close_all(struct relay *relay)
 {
         struct listener *l, *next;
 
         LL_FOREACH_SAFE (relay->listeners, l, next) {
                 loop_remove(relay->loop, &l->watch);
+                loop_undefer(relay->loop, &l->later);
                 close(l->fd);
                 if (l->path != NULL)
                         unlink(l->path);

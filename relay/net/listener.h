@@ -33,6 +33,9 @@ void listener_wait(struct relay *relay, const char *why);
 /* Take clients again where that was put off for want of room. Called when there may be some. */
 void listener_resume(struct relay *relay);
 
+/* Take those whose turn was put off to the end of the loop's. */
+void listener_take_waiting(struct relay *relay);
+
 /* Stop accepting; open connections stay. */
 void listener_close_all(struct relay *relay);
 

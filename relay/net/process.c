@@ -3,6 +3,7 @@
 #include "net/address.h"
 #include "net/diag.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ enum { PROCESSES_MAX = 8192 }; /* the oldest is forgotten: it is only a cache of
 
 struct process {
         pid_t pid;
-        char *exe; /* owned */
+        char *exe; /* owned; NULL: it may not be known */
         bool inspected;
         UT_hash_handle hh;
 };
@@ -57,7 +58,7 @@ void process_table_set(struct process_table *table, pid_t pid, const char *exe)
                 HASH_ADD_INT(table->all, pid, p);
         }
         free(p->exe);
-        p->exe = strdup(exe);
+        p->exe = exe != NULL ? strdup(exe) : NULL;
 }
 
 const char *process_table_exe(struct process_table *table, pid_t pid)
@@ -71,10 +72,10 @@ const char *process_table_exe(struct process_table *table, pid_t pid)
                 return p->exe;
         snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
         n = readlink(link, path, sizeof path - 1);
-        if (n <= 0)
+        if (n <= 0 && errno != EACCES) /* that stays so: a relay that confines itself may not */
                 return NULL;
-        path[n] = '\0';
-        process_table_set(table, pid, path);
+        path[n > 0 ? n : 0] = '\0';
+        process_table_set(table, pid, n > 0 ? path : NULL);
         HASH_FIND_INT(table->all, &pid, p);
         return p != NULL ? p->exe : NULL;
 }

@@ -216,6 +216,7 @@ static void start_drain(struct deferred *d)
         if (relay->draining)
                 return;
         control_drain(relay);
+        listener_take_waiting(relay);
         relay->draining = true;
         listener_close_all(relay);
         held_check_all(relay);
