@@ -67,9 +67,9 @@ enum redirect redirect_plan(int fd, const struct sockaddr *to, socklen_t len, st
         if (!config.ready || to == NULL || !socket_to_wire(to, len, &plan->to) ||
             plan->to.port == 0 || (socket_is_loopback(&plan->to) && !config.redirect_loopback))
                 return PASS;
-        if (!socket_is_tcp(fd) || !socket_is_fresh(fd))
+        plan->family = socket_tcp_family(fd);
+        if (plan->family == AF_UNSPEC || !socket_is_fresh(fd))
                 return PASS;
-        plan->family = socket_option(fd, SOL_SOCKET, SO_DOMAIN);
         plan->by_v6 = false;
         socket_local(fd, &plan->local);
         flags = sys(SYS_fcntl, fd, F_GETFL, 0);
@@ -167,7 +167,9 @@ static int wait_and_join(int fd, int control, const struct plan *plan, struct wi
         socklen_t len = sizeof limit;
         int result = 0, later;
 
-        sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, SYS_LONG(&limit), SYS_LONG(&len), 0);
+        if (verdict->state == WIRE_STATE_PENDING)
+                sys6(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, SYS_LONG(&limit), SYS_LONG(&len),
+                     0);
         while (result == 0 && verdict->state == WIRE_STATE_PENDING)
                 result = control_verdict(control, verdict,
                                          (int)(limit.tv_sec * 1000 + (limit.tv_usec + 999) / 1000));

@@ -87,12 +87,18 @@ uint64_t socket_cookie(int fd)
         return cookie;
 }
 
-bool socket_is_tcp(int fd)
+int socket_tcp_family(int fd)
 {
         int family = socket_option(fd, SOL_SOCKET, SO_DOMAIN);
 
-        return (family == AF_INET || family == AF_INET6) &&
-               socket_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP;
+        if (family != AF_INET && family != AF_INET6)
+                return AF_UNSPEC;
+        return socket_option(fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP ? family : AF_UNSPEC;
+}
+
+bool socket_is_tcp(int fd)
+{
+        return socket_tcp_family(fd) != AF_UNSPEC;
 }
 
 bool socket_is_fresh(int fd)

@@ -28,7 +28,8 @@ int socket_option(int fd, int level, int name);
  * say. */
 uint64_t socket_cookie(int fd);
 
-/* TCP, on IPv4 or IPv6. */
+/* AF_INET or AF_INET6 for TCP, AF_UNSPEC for all else. */
+int socket_tcp_family(int fd);
 bool socket_is_tcp(int fd);
 
 /* A TCP socket on which the kernel would begin a connection now: not connected or connecting, not
