@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define SELF "127.0.0.2"
@@ -220,7 +221,9 @@ static int is_direct(const struct conn *c)
 
         if (!opt.by_port)
                 return strncmp(c->xpeer, SELF ":", sizeof SELF) == 0;
-        return getsockname(c->fd, (struct sockaddr *)&own, &len) == 0 && colon != NULL &&
+        /* The raw call: what the preloaded library answers costs a message, and is no part of a
+         * connection. The port is the same. */
+        return syscall(SYS_getsockname, c->fd, &own, &len) == 0 && colon != NULL &&
                atoi(colon + 1) == ntohs(own.sin_port);
 }
 
