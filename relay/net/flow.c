@@ -234,8 +234,6 @@ int flow_give_up_client(struct flow *flow)
 
 void flow_joined(struct flow *flow)
 {
-        if (!flow->held)
-                flow->client.readable = true; /* what it says first is often there already */
         if (flow->verdict_error != 0)
                 flow_abort(flow, &(struct flow_end){"relay", "refused", "the connection failed",
                                                     flow->verdict_error});
@@ -290,8 +288,7 @@ static void redirected_failed(struct flow *flow, const struct dial_result *resul
         else if (flow->client.fd >= 0)
                 flow_abort(flow, &end);
         else
-                flow_limit(flow,
-                           JOIN_MS); /* the descriptor is still on its way: it gets the reset */
+                flow_limit(flow, JOIN_MS); /* it is still on its way, and gets the reset */
 }
 
 static void begin_dial(struct flow *flow, const char *authorization);

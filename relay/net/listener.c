@@ -70,6 +70,7 @@ static void accepted(struct listener *l, int fd, const struct sockaddr_storage *
         flow = l->is_public ? NULL : flow_find(l->relay, flow_key(&peer));
         if (flow != NULL && flow->client.fd < 0 && flow->kind == FLOW_REDIRECTED) {
                 flow_attach_client(flow, fd);
+                flow->client.readable = true; /* what it says first is often there already */
                 flow_joined(flow);
         } else if ((l->is_public && !l->is_unix && !door_admits(l->relay, &peer)) ||
                    (!l->is_public && !limits_has_room(l->relay))) {

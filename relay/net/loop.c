@@ -21,6 +21,7 @@ struct loop {
         bool stop;
         int64_t now_us;
         struct deferred *first, **last;
+        struct deferred *due; /* those of first whose turn it is */
         struct deferred *buried;
         void (*turn)(void *ctx);
         void *turn_ctx;
@@ -206,12 +207,19 @@ void loop_defer(struct loop *loop, struct deferred *d)
         loop->last = &d->next;
 }
 
-void loop_undefer(struct loop *loop, struct deferred *d)
+static struct deferred **find(struct deferred **at, const struct deferred *d)
 {
-        struct deferred **at = &loop->first;
-
         while (*at != NULL && *at != d)
                 at = &(*at)->next;
+        return at;
+}
+
+void loop_undefer(struct loop *loop, struct deferred *d)
+{
+        struct deferred **at = find(&loop->due, d);
+
+        if (*at == NULL)
+                at = find(&loop->first, d);
         if (*at == NULL)
                 return;
         *at = d->next;
@@ -235,16 +243,15 @@ void loop_on_turn(struct loop *loop, void (*turn)(void *ctx), void *ctx)
 /* Run what was deferred before this turn; what these defer again waits for the next. */
 static void run_deferred(struct loop *loop)
 {
-        struct deferred *d = loop->first;
-
+        loop->due = loop->first;
         loop->first = NULL;
         loop->last = &loop->first;
-        while (d != NULL) {
-                struct deferred *next = d->next;
+        while (loop->due != NULL) {
+                struct deferred *d = loop->due;
 
+                loop->due = d->next;
                 d->queued = false;
                 d->run(d);
-                d = next;
         }
 }
 

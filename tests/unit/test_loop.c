@@ -69,9 +69,48 @@ static void test_timer_after_idling(void **state)
         loop_free(f.loop);
 }
 
+/* What one of them takes back runs no more, though its turn has come. The story: the relay stops in
+ * such a call, and frees its listeners, one of which has put off its own. */
+struct call {
+        struct deferred d;
+        struct loop *loop;
+        struct call *takes_back;
+        unsigned runs;
+};
+
+static void called(struct deferred *d)
+{
+        struct call *c = (struct call *)((char *)d - offsetof(struct call, d));
+
+        c->runs++;
+        if (c->takes_back != NULL)
+                loop_undefer(c->loop, &c->takes_back->d);
+        loop_stop(c->loop);
+}
+
+static void test_taken_back_in_its_turn(void **state)
+{
+        struct loop *loop = loop_new();
+        struct call calls[3];
+
+        (void)state;
+        for (size_t i = 0; i < 3; i++)
+                calls[i] = (struct call){.d = {.run = called}, .loop = loop};
+        calls[0].takes_back = &calls[1];
+        for (size_t i = 0; i < 3; i++)
+                loop_defer(loop, &calls[i].d);
+        loop_run(loop);
+        assert_int_equal(calls[0].runs, 1);
+        assert_int_equal(calls[1].runs, 0);
+        assert_int_equal(calls[2].runs, 1);
+        assert_false(calls[1].d.queued);
+        loop_free(loop);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_timer_after_idling)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_timer_after_idling),
+                                           cmocka_unit_test(test_taken_back_in_its_turn)};
 
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
