@@ -49,8 +49,10 @@ static bool set_up(struct intercept *ic, const struct intercept_setup *setup)
                 wire_capture(&ic->origin.wire,
                              pcap_leg_new(ic->inspector->pcap, setup->origin_fd, false));
         }
-        ic->recorder = recorder_new(setup->origin);
-        bool ok = ic->recorder && copy_string(&ic->name, setup->name) &&
+        bool kept = record_is_kept(ic->inspector->record);
+        if (kept)
+                ic->recorder = recorder_new(setup->origin);
+        bool ok = (ic->recorder || !kept) && copy_string(&ic->name, setup->name) &&
                   copy_string(&ic->address, setup->address) &&
                   copy_string(&exe, setup->origin->who.exe) &&
                   wire_preload(&ic->client.wire, setup->early, setup->early_len) == 0;
@@ -90,6 +92,11 @@ void intercept_free(struct intercept *ic)
                 return;
         pump_release(ic);
         SSL_free(ic->client.ssl);
+        /* Many clients leave without close_notify. SSL_free() would take that as a reason never to
+         * resume the session with the origin, as RFC 2246 wanted it; RFC 5246 section 7.2.1 does
+         * not. A fatal alert still is one. */
+        if (ic->origin.ssl)
+                SSL_set_shutdown(ic->origin.ssl, SSL_SENT_SHUTDOWN);
         SSL_free(ic->origin.ssl);
         wire_fini(&ic->client.wire);
         wire_fini(&ic->origin.wire);
@@ -133,7 +140,8 @@ void session_close(struct intercept *ic, const struct end *by, const char *how, 
                 .abort_origin = abort == &ic->origin && may_abort(abort),
         };
         ic->phase = PHASE_CLOSED;
-        recorder_finish(ic->recorder, body_reason(ic));
+        if (ic->recorder)
+                recorder_finish(ic->recorder, body_reason(ic));
         pump_release(ic);
 }
 

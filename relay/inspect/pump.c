@@ -86,6 +86,8 @@ static void observe(struct intercept *ic, const struct lane *lane)
 {
         ic->spoken = true;
         handshake_client_accepted(ic);
+        if (!ic->recorder)
+                return;
         if (lane == &ic->client_to_server)
                 recorder_client(ic->recorder, lane->data, lane->len);
         else
@@ -121,9 +123,19 @@ static bool stream_ended(struct intercept *ic, struct lane *lane)
         return true;
 }
 
+/* Whether SSL_read can do more than say that it has to wait, which takes it as long as decrypting
+ * a short record. In init it is while a message between records (a ticket, new keys) is unfinished.
+ */
+static bool may_read(const struct end *end)
+{
+        return wire_may_read(&end->wire) || SSL_has_pending(end->ssl) || SSL_in_init(end->ssl);
+}
+
 /* Returns true if something has changed. */
 static bool lane_read(struct intercept *ic, struct lane *lane)
 {
+        if (!may_read(lane->from))
+                return stream_ended(ic, lane);
         if (!lane->data && !(lane->data = inspector_take_chunk(ic->inspector))) {
                 session_close(ic, lane->from, "error", "out of memory", ENOMEM, NULL);
                 return true;
@@ -141,7 +153,7 @@ static bool lane_read(struct intercept *ic, struct lane *lane)
         case SSL_ERROR_ZERO_RETURN:
                 note_first(ic, lane->from);
                 lane->ended = true;
-                if (lane == &ic->server_to_client)
+                if (ic->recorder && lane == &ic->server_to_client)
                         recorder_server_eof(ic->recorder);
                 return true;
         default:

@@ -50,7 +50,7 @@ struct intercept {
         void *roots_ctx;
         uint16_t port;
         char *resume_key;          /* owned: of the session with the origin, or NULL */
-        struct recorder *recorder; /* owned */
+        struct recorder *recorder; /* owned; NULL when there is no record */
         struct event_who who;      /* exe owned */
         uint64_t flow;
         int64_t deadline_ms;  /* of the handshakes */

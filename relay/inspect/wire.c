@@ -14,6 +14,8 @@ enum {
         FILL_LEN = 4096,
 };
 
+_Static_assert((int)WIRE_CORK <= (int)HELD_CAP, "what is corked can be held");
+
 void wire_init(struct wire *w, int fd, enum wire_mode mode)
 {
         memset(w, 0, sizeof *w);
@@ -80,6 +82,11 @@ void wire_ready(struct wire *w, uint32_t events)
 
         w->may_read |= end || (events & EPOLLIN) != 0;
         w->may_end |= end;
+}
+
+bool wire_may_read(const struct wire *w)
+{
+        return w->kept_at < w->kept_len || (w->may_read && !is_ended(w));
 }
 
 /* Returns bytes read, or 0 with eof or error set where that is so. Fewer bytes than there is room

@@ -37,7 +37,7 @@ struct wire {
         size_t cork_len;
 };
 
-enum { WIRE_CORK = 65536 };
+enum { WIRE_CORK = 65536 + 2048 }; /* four full TLS records with what encryption adds */
 
 /* The method for wire_bio; one per process is enough. NULL when out of memory. Caller owns. */
 BIO_METHOD *wire_method_new(void);
@@ -63,6 +63,9 @@ void wire_open(struct wire *w);
 /* The descriptor's readiness, as epoll told it edge-triggered: without it nothing is read after the
  * first time that there was nothing. Saves the calls that would only say so again. */
 void wire_ready(struct wire *w, uint32_t events);
+
+/* Whether a read may find anything: false while epoll would have told of more, or at the end. */
+bool wire_may_read(const struct wire *w);
 
 /* Collect what is written in scratch, WIRE_CORK bytes, until it is full, or flushed, or uncorked: a
  * call of send(2) costs more than a TLS record. */

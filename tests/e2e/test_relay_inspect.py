@@ -1,5 +1,8 @@
 """`tapline relay --inspect`: explicit clients trust the certificate of --ca-out and nothing else."""
 
+import http.client
+import ssl
+
 import pytest
 
 import certs as certs_module
@@ -70,6 +73,20 @@ def test_the_second_connection_resumes_and_still_shows_the_certificate(inspectin
     assert [e.get("resumed", False) for e in origin] == [False, True, True], origin
     assert len({(e["issuer"], e["subject"]) for e in origin}) == 1 and "tapline test CA" in origin[0]["issuer"]
     assert not [e for e in inspecting.of("tls", side="client") if "resumed" in e]
+
+
+def test_a_client_that_leaves_without_close_notify_costs_no_session(inspecting, index):
+    """Most HTTP libraries just close; OpenSSL calls the session with the origin broken then, unless it is told not to."""
+    context = ssl.create_default_context(cafile=inspecting.ca)
+    for _ in range(3):
+        client = http.client.HTTPSConnection("127.0.0.1", inspecting.port, context=context, timeout=20)
+        client.set_tunnel(index.host, index.port)
+        client.request("GET", "/bytes/10")
+        assert len(client.getresponse().read()) == 10
+        client.close()
+    inspecting.stop()
+    origin = inspecting.of("tls", side="origin")
+    assert [e.get("resumed", False) for e in origin] == [False, True, True], origin
 
 
 def test_a_session_covers_nothing_up(sandbox, certs, make_index, session_dir):
