@@ -50,6 +50,7 @@ SHARED_OBJ  := $(SHARED_SRC:%.c=$B/%.o)
 MAIN_OBJ    := $B/relay/cli/main.o
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$B/unit/%)
 SOAK_BIN    := $B/soak/load $B/soak/origin
+COUNTS_BIN  := $B/counts/drive_preload $B/counts/drive_relay $B/counts/drive_inspect
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$B/fuzz/%)
 FUZZ_REPLAY := $(FUZZ_SRC:tests/fuzz/%.c=$B/replay/%)
 CLIENT_BIN  := $(CLIENT_SRC:tests/clients/%.c=$B/clients/%)
@@ -122,7 +123,7 @@ $B/counts/drive_preload: tests/counts/drive_preload.c $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -o $@ $<
 
-$B/counts/drive_relay: tests/counts/drive_relay.c $B/librelay.a
+$B/counts/drive_relay $B/counts/drive_inspect: $B/counts/%: tests/counts/%.c $B/librelay.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) $(CFLAGS) $(RELAY_C) $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 
@@ -163,11 +164,11 @@ check-unit: $(UNIT_BIN)
 	@set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
 
 # Figures are compared for what `make` builds, not for a build with sanitizers.
-check-counts: all $B/counts/drive_preload $B/counts/drive_relay
+check-counts: all $(COUNTS_BIN)
 	CC='$(CC)' $(PYTHON) tests/counts/count.py $B
 
 #: make counts-accept  write today's instruction counts of the hot paths into tests/counts/counts.txt
-counts-accept: all $B/counts/drive_preload $B/counts/drive_relay
+counts-accept: all $(COUNTS_BIN)
 	CC='$(CC)' $(PYTHON) tests/counts/count.py $B --accept
 
 # The committed corpora once through their targets, without a fuzzer.

@@ -26,6 +26,9 @@ PRELOAD = ("open-close", "open-absent", "open-not-a-directory", "mkdir-existing"
            "so-error", "connect-datagram")
 RELAY = ("http-exchange-recorded", "connect-head", "no-proxy-match", "event-written")
 
+# Below intercept_drive only: the peers in the same process are not the relay.
+INSPECT = ("exchange", "exchange-recorded", "mebibyte", "revisit", "first-visit")
+
 
 def toolchain():
     cc = os.environ.get("CC", "cc")
@@ -33,10 +36,11 @@ def toolchain():
     return f"{version}; {' '.join(platform.libc_ver())}; {platform.machine()}"
 
 
-def instructions(argv, env=None):
-    """Total instructions of argv."""
+def instructions(argv, env=None, below=None):
+    """Instructions of argv: all, or those below the function of this name."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", *map(str, argv)],
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out",
+                               *([f"--toggle-collect={below}"] if below else []), *map(str, argv)],
                               capture_output=True, text=True, env={"PATH": os.environ["PATH"], **(env or {})}, timeout=300)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not found:
@@ -44,8 +48,8 @@ def instructions(argv, env=None):
     return int(found[1])
 
 
-def per_call(argv, n, env=None):
-    return (instructions([*argv, 2 * n], env) - instructions([*argv, n], env)) / n
+def per_call(argv, n, env=None, below=None):
+    return (instructions([*argv, 2 * n], env, below) - instructions([*argv, n], env, below)) / n
 
 
 def measure(build):
@@ -56,6 +60,9 @@ def measure(build):
         counts[f"preload {thing}"] = round(loaded - per_call(argv, 200))
     for thing in RELAY:
         counts[f"relay {thing}"] = round(per_call([build / "counts" / "drive_relay", thing], 200))
+    for thing in INSPECT:
+        argv = [build / "counts" / "drive_inspect", thing]
+        counts[f"inspect {thing}"] = round(per_call(argv, 100 if thing.startswith("exchange") else 10, below="intercept_drive"))
     return counts
 
 
@@ -66,7 +73,7 @@ def read():
 
 
 def write(counts):
-    COUNTS.write_text("# Instructions per call, added by the library (preload) or spent (relay); see count.py.\n"
+    COUNTS.write_text("# Instructions per call, added by the library (preload) or spent (relay, inspect); see count.py.\n"
                       f"# made with: {toolchain()}\n" + "".join(f"{value:8} {name}\n" for name, value in counts.items()))
 
 
