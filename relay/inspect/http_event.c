@@ -68,10 +68,9 @@ char *http_event_url(const struct recorder_origin *origin, const struct http_hea
 
 void http_event_version(struct event *e, const struct http_head *head)
 {
-        char version[16];
+        char version[] = {(char)('0' + head->major % 10), '.', (char)('0' + head->minor % 10)};
 
-        snprintf(version, sizeof version, "%u.%u", head->major, head->minor);
-        event_str(e, "version", version);
+        event_strn(e, "version", version, sizeof version);
         if (head->stream)
                 event_int(e, "stream", head->stream);
 }

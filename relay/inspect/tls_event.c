@@ -46,6 +46,8 @@ void tls_event_write(const struct intercept *ic, const struct tls_event *what)
         bool origin = what->end == &ic->origin;
         struct event e;
 
+        if (!record_is_kept(ic->inspector->record))
+                return;
         event_begin(&e, EVENT_TLS, &ic->who, ic->flow);
         event_str(&e, "side", origin ? "origin" : "client");
         event_str(&e, "result", what->result);
@@ -132,6 +134,8 @@ static void print_issuer_url(char *out, size_t cap, const X509 *cert)
 
 void tls_event_keep_names(struct intercept *ic, const X509 *cert, int chain_len)
 {
+        if (!record_is_kept(ic->inspector->record))
+                return;
         print_name(ic->issuer, sizeof ic->issuer, X509_get_issuer_name(cert));
         print_name(ic->subject, sizeof ic->subject, X509_get_subject_name(cert));
         print_time(ic->not_before, sizeof ic->not_before, X509_get0_notBefore(cert));

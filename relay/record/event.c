@@ -112,11 +112,29 @@ static size_t escape_one(const unsigned char *s, size_t left, char out[8], size_
         return n;
 }
 
+#define EACH_BYTE(x)       (UINT64_C(0x0101010101010101) * (x))
+#define BYTES_BELOW(v, n)  (((v)-EACH_BYTE(n)) & ~(v))
+#define BYTES_EQUAL(v, to) BYTES_BELOW((v) ^ EACH_BYTE(to), 1)
+
+/* Whether all eight bytes stand for themselves. Each term sets the top bit of a byte that does not
+ * (and may set it, by a borrow, in those above one, which changes nothing). */
+static bool is_plain_word(const unsigned char *s)
+{
+        uint64_t v;
+
+        memcpy(&v, s, sizeof v);
+        return ((v | BYTES_BELOW(v, 0x20) | BYTES_EQUAL(v, 0x7f) | BYTES_EQUAL(v, '"') |
+                 BYTES_EQUAL(v, '\\')) &
+                EACH_BYTE(0x80)) == 0;
+}
+
 /* How many bytes from s on stand for themselves in JSON: most strings are nothing else. */
 static size_t plain_len(const unsigned char *s, size_t len)
 {
         size_t n = 0;
 
+        while (n + 8 <= len && is_plain_word(s + n))
+                n += 8;
         while (n < len && s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
                 n++;
         return n;

@@ -83,10 +83,12 @@ int record_open(struct record **out, const char *path)
         return 0;
 }
 
-/* A short write on a full disk leaves half a line; cut it off again, so that the next whole line
- * that fits is readable. */
-static void write_failed(struct record *rec, int error, off_t whole)
+/* A short write on a full disk leaves half a line; cut off the done bytes again, so that the next
+ * whole line that fits is readable. They end where the descriptor stands (O_APPEND). */
+static void write_failed(struct record *rec, int error, size_t done)
 {
+        off_t whole = done > 0 ? lseek(rec->fd, 0, SEEK_CUR) - (off_t)done : -1;
+
         rec->error = rec->error != 0 ? rec->error : -error;
         rec->dropped += rec->pending;
         if (whole >= 0 && ftruncate(rec->fd, whole) < 0)
@@ -99,7 +101,6 @@ static void write_failed(struct record *rec, int error, off_t whole)
 
 int record_flush(struct record *rec)
 {
-        off_t start = rec->fd >= 0 && rec->len > 0 ? lseek(rec->fd, 0, SEEK_END) : -1;
         int result;
 
         for (size_t done = 0; rec->fd >= 0 && done < rec->len;) {
@@ -108,7 +109,7 @@ int record_flush(struct record *rec)
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n <= 0) {
-                        write_failed(rec, n < 0 ? errno : ENOSPC, start);
+                        write_failed(rec, n < 0 ? errno : ENOSPC, done);
                         break;
                 }
                 done += (size_t)n;

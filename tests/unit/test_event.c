@@ -72,6 +72,25 @@ static void test_any_byte_makes_valid_json(void **state)
         json_decref(value);
 }
 
+/* Plain bytes are looked at eight at a time: each other one is found wherever it stands. */
+static void test_a_byte_is_escaped_wherever_it_stands(void **state)
+{
+        (void)state;
+        for (int byte = 1; byte < 0x80; byte++)
+                for (size_t at = 0; at < 17; at++) {
+                        char text[] = "seventeen letters";
+                        json_t *value;
+
+                        text[at] = (char)byte;
+                        event_begin(&e, EVENT_RELAY_NOTE, NULL, 0);
+                        event_str(&e, "note", text);
+                        value = finish();
+                        assert_string_equal(json_string_value(json_object_get(value, "note")),
+                                            text);
+                        json_decref(value);
+                }
+}
+
 static void test_too_much_is_clipped_and_stays_json(void **state)
 {
         static char big[EVENT_CAP];
@@ -115,6 +134,34 @@ static void test_file_is_private_and_not_a_link(void **state)
         rmdir(dir);
 }
 
+/* A record that is continued, on a disk without room for one byte more. */
+static void test_full_disk_takes_nothing_away(void **state)
+{
+        char path[] = "/tmp/tapline-test-XXXXXX";
+        struct rlimit limit, old;
+        struct record *rec;
+        struct stat st;
+        int fd = mkstemp(path);
+
+        (void)state;
+        assert_int_equal(write(fd, "{}\n", 3), 3);
+        close(fd);
+        signal(SIGXFSZ, SIG_IGN);
+        getrlimit(RLIMIT_FSIZE, &old);
+        limit = (struct rlimit){3, old.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        assert_int_equal(record_open(&rec, path), 0);
+        event_begin(&e, EVENT_RELAY_NOTE, NULL, 0);
+        record_write(rec, &e);
+        assert_true(record_flush(rec) < 0);
+        assert_int_equal(record_dropped(rec), 1);
+        record_free(rec);
+        setrlimit(RLIMIT_FSIZE, &old);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, 3);
+        unlink(path);
+}
+
 /* RLIMIT_FSIZE plays the full disk. */
 static void test_full_disk_leaves_whole_lines(void **state)
 {
@@ -154,9 +201,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_common_fields),
                 cmocka_unit_test(test_any_byte_makes_valid_json),
+                cmocka_unit_test(test_a_byte_is_escaped_wherever_it_stands),
                 cmocka_unit_test(test_too_much_is_clipped_and_stays_json),
                 cmocka_unit_test(test_file_is_private_and_not_a_link),
                 cmocka_unit_test(test_full_disk_leaves_whole_lines),
+                cmocka_unit_test(test_full_disk_takes_nothing_away),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
