@@ -77,7 +77,9 @@ const struct option_def option_table[] = {
          "who looks names up: local, the programs; auto, the upstream proxy those that they "
          "cannot; remote, the upstream proxy (without one: the relay) all (default: auto)"},
         {"via", 0, "NAME|off", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(via), true,
-         "the relay's name in the Via field of http:// messages that it forwards; off adds none "
+         "the relay's name in the Via field of http:// messages, and CONNECT, that it forwards; "
+         "off "
+         "adds none "
          "(default: tapline- and eight digits, new for each relay)"},
         {"only", 0, "LIST", NULL, FOR_RUN, OPTION_STRING, AT(only), true,
          "watch only these programs: names separated by commas, * and ? stand for other "

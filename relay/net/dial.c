@@ -456,6 +456,7 @@ struct dial *dial_start(struct loop *loop, const struct dial_request *request,
         d->at_once = request->at_once;
         d->plain = request->plain;
         d->manner = request->manner;
+        d->connect_fields = request->connect_fields;
         d->connect_ms = request->connect_ms;
         d->spare_fd = request->spare ? request->spare_fd : -1;
         d->result.kept_fd = -1;

@@ -31,9 +31,11 @@ struct dial_request {
         struct dial_manner manner;  /* of direct attempts */
         bool at_once; /* a direct connection or a refusal may be told in the turn it was begun in */
         bool plain;   /* stop at the last proxy if it speaks HTTP: absolute-form */
-        const char *authorization; /* the client's own Proxy-Authorization, or NULL; given to the
-                                      last proxy if that is an HTTP one without credentials */
-        unsigned connect_ms;       /* for one connect(2) or race of them; 0: the default */
+        const char *authorization;  /* the client's own Proxy-Authorization, or NULL; given to the
+                                       last proxy if that is an HTTP one without credentials */
+        const char *connect_fields; /* lines for CONNECT to HTTP proxies, or NULL; borrowed while
+                                       dialling */
+        unsigned connect_ms;        /* for one connect(2) or race of them; 0: the default */
         bool spare; /* spare_fd is a connection to the last proxy, from an earlier dial; taken over
                      */
         int spare_fd;

@@ -30,11 +30,12 @@ static void ask(struct dial *d)
         snprintf(target, sizeof target, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host,
                  port);
         d->result.credentials = auth != NULL;
-        if (asprintf(
-                    &text,
-                    "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%sProxy-Connection: Keep-Alive\r\n\r\n",
-                    target, target, auth != NULL ? "Proxy-Authorization: " : "",
-                    auth != NULL ? auth : "", auth != NULL ? "\r\n" : "") < 0) {
+        if (asprintf(&text,
+                     "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%s%sProxy-Connection: "
+                     "Keep-Alive\r\n\r\n",
+                     target, target, d->connect_fields != NULL ? d->connect_fields : "",
+                     auth != NULL ? "Proxy-Authorization: " : "", auth != NULL ? auth : "",
+                     auth != NULL ? "\r\n" : "") < 0) {
                 dial_fail(d, DIAL_PROXY, ENOMEM, "out of memory");
                 return;
         }

@@ -34,6 +34,7 @@ struct dial {
         int handles; /* until it is buried, and requests of libuv: they hold this memory */
         bool over;   /* done was called, or cancelled */
         char *name, *authorization; /* owned */
+        const char *connect_fields; /* borrowed, or NULL */
         uint16_t port;
         const struct upstream *via; /* borrowed */
         bool at_once, plain;

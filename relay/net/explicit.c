@@ -13,6 +13,18 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* A proxy on the way is asked as the client asked us. */
+static void keep_for_proxies(struct flow *flow, const struct head *head)
+{
+        size_t len;
+        FILE *out = flow->choices != NULL ? open_memstream(&flow->connect_fields, &len) : NULL;
+
+        if (out == NULL)
+                return;
+        forward_print_connect(out, head, flow->relay->via);
+        fclose(out);
+}
+
 /* Choose the way and start dialling. */
 void explicit_go(struct flow *flow, const struct authority *to, bool plain, const struct head *head)
 {
@@ -22,8 +34,10 @@ void explicit_go(struct flow *flow, const struct authority *to, bool plain, cons
         if (!front_target(flow, to->host, to->port, plain))
                 reply_refuse(flow, 403, "tapline: %s port %u is this relay itself.", to->host,
                              to->port);
-        else
+        else {
+                keep_for_proxies(flow, head);
                 flow_dial(flow, plain, flow->via != NULL ? value : NULL);
+        }
         free(value);
 }
 
@@ -42,6 +56,8 @@ static void do_connect(struct flow *flow, const struct head *head)
         else if (stated == -EINVAL || (stated == 0 && length > 0) ||
                  head_find(head, "Transfer-Encoding") != NULL)
                 reply_refuse(flow, 400, "tapline: a CONNECT request has no content.");
+        else if (!forward_is_no_loop(flow, head, to.host))
+                return;
         else if (side_queue(&flow->server, flow->head + head->len, flow->head_len - head->len) < 0)
                 reply_refuse(flow, 502, "tapline: out of memory.");
         else

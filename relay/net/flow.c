@@ -468,7 +468,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         flow_limit(flow, 0);
         intercept_free(flow->intercept);
         flow->intercept = NULL;
-        way_drop_spare(flow);
+        way_forget(flow);
         side_close(&flow->client);
         side_close(&flow->server);
 }

@@ -92,6 +92,7 @@ struct flow {
         struct dial *dial;              /* owned while dialling */
         const struct upstream *choices; /* borrowed: the ways out; NULL: direct only */
         const struct upstream *via;     /* borrowed: the one taken; NULL: direct */
+        char *connect_fields;           /* owned or NULL: for CONNECT to proxies, of the client's */
         uint32_t tried;                 /* set of bits: choices that failed */
         bool plain;                     /* its request goes to a proxy in absolute form */
         unsigned auth_tried;            /* of auth_learn(), for the request under way */

@@ -46,6 +46,9 @@ struct forward {
 /* An absolute-form http:// request has been read: check it, and send it on its way. */
 void forward_request(struct flow *flow, const struct head *head);
 
+/* A request that has passed this relay before is answered with that, and false returned. */
+bool forward_is_no_loop(struct flow *flow, const struct head *head, const char *host);
+
 /* The upstream's side is there. */
 void forward_start(struct flow *flow);
 

@@ -107,6 +107,12 @@ static void print_request_connection(FILE *out, const struct head *head)
                 fputs("TE: trailers\r\n", out);
 }
 
+static void print_via(FILE *out, const struct head *head, const char *via)
+{
+        if (via != NULL)
+                fprintf(out, "Via: 1.%u %s\r\n", head->minor, via);
+}
+
 void forward_print_request(FILE *out, const struct forward_request *r)
 {
         const struct head *head = r->head;
@@ -125,12 +131,20 @@ void forward_print_request(FILE *out, const struct forward_request *r)
                 fputs("Transfer-Encoding: chunked\r\n", out);
         else if (head_content_length(head, &length) == 0)
                 fprintf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
-        if (r->via != NULL)
-                fprintf(out, "Via: 1.%u %s\r\n", head->minor, r->via);
+        print_via(out, head, r->via);
         if (r->authorization != NULL)
                 fprintf(out, "Proxy-Authorization: %s\r\n", r->authorization);
         print_request_connection(out, head);
         fputs("\r\n", out);
+}
+
+void forward_print_connect(FILE *out, const struct head *head, const char *via)
+{
+        if (text_is(head->method, "CONNECT"))
+                print_end_to_end(out, head);
+        else
+                print_named(out, head, "Via");
+        print_via(out, head, via);
 }
 
 static void print_date(FILE *out)
@@ -168,8 +182,7 @@ void forward_print_response(FILE *out, const struct forward_response *r)
         if (head->status >= 200 && head_find(head, "Date") == NULL)
                 print_date(out); /* RFC 9110 section 6.6.1 */
         print_response_framing(out, r);
-        if (r->via != NULL)
-                fprintf(out, "Via: 1.%u %s\r\n", head->minor, r->via);
+        print_via(out, head, r->via);
         if (upgrade)
                 print_named(out, head, "Upgrade");
         if (upgrade || r->close)

@@ -37,6 +37,10 @@ struct forward_response {
 };
 
 void forward_print_request(FILE *out, const struct forward_request *r);
+/* Of a CONNECT that is forwarded to a proxy, the fields behind Host that are not this hop's own;
+ * of another request (which goes to its last proxy as it is) only Via. via: NULL, no Via of ours.
+ */
+void forward_print_connect(FILE *out, const struct head *head, const char *via);
 void forward_print_response(FILE *out, const struct forward_response *r);
 
 /* A request to leave HTTP (RFC 9110 section 7.8). */

@@ -14,6 +14,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
+bool forward_is_no_loop(struct flow *flow, const struct head *head, const char *host)
+{
+        if (!forward_has_passed(head, flow->relay->via))
+                return true;
+        reply_fail(flow, 502, "proxy_loop_detected",
+                   "tapline: this request has passed this relay before: %s leads back to it.",
+                   host);
+        return false;
+}
+
 /* Returns false if the request has been answered with what is wrong with it. */
 static bool check(struct flow *flow, const struct head *head, struct forward_target *target,
                   struct body *body)
@@ -32,13 +42,8 @@ static bool check(struct flow *flow, const struct head *head, struct forward_tar
                 reply_refuse(flow, 400, "tapline: the URL has no valid host and port.");
                 return false;
         }
-        if (forward_has_passed(head, flow->relay->via)) {
-                reply_fail(flow, 502, "proxy_loop_detected",
-                           "tapline: this request has passed this relay before: %s leads back to "
-                           "it.",
-                           target->to.host);
+        if (!forward_is_no_loop(flow, head, target->to.host))
                 return false;
-        }
         if (forward_max_forwards(head) == 0) {
                 reply_last_hop(flow, head);
                 return false;

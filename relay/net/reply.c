@@ -58,16 +58,16 @@ struct answer {
         bool to_head;              /* the request's method was HEAD */
         bool keeps;                /* the client's connection stays */
         const struct head *copied; /* fields of it that go to the client, or NULL */
+        const char *via;           /* our name in that case, or NULL */
 };
 
 /* Fields of a proxy's refusal that are the client's: all that do not end at a hop, and the
  * challenges. Its length is ours to say, for its body may have been cut. */
 static bool is_passed_on(const struct head *head, struct text name)
 {
-        static const char *const ended[] = {
-                "Connection",       "Keep-Alive",        "TE",
-                "Proxy-Connection", "Transfer-Encoding", "Trailer",
-                "Upgrade",          "Content-Length",    "Proxy-Status"};
+        static const char *const ended[] = {"Connection",       "Keep-Alive",        "TE",
+                                            "Proxy-Connection", "Transfer-Encoding", "Trailer",
+                                            "Upgrade",          "Content-Length"};
         char word[64];
 
         for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
@@ -118,6 +118,8 @@ static void print_answer(FILE *out, const struct answer *a)
                         fprintf(out, "%.*s: %.*s\r\n", (int)f->name.len, f->name.at,
                                 (int)f->value.len, f->value.at);
         }
+        if (a->via != NULL)
+                fprintf(out, "Via: 1.%u %s\r\n", a->copied->minor, a->via);
         if (a->type != NULL)
                 fprintf(out, "Content-Type: %s\r\n", a->type);
         if (a->allow != NULL)
@@ -308,8 +310,10 @@ static const char *error_type(const struct dial_result *result)
 static bool pass_refusal(struct flow *flow, const struct dial_result *result)
 {
         static _Thread_local struct head head;
-        struct answer a = {
-                .status = result->proxy_status, .received = result->proxy_status, .copied = &head};
+        struct answer a = {.status = result->proxy_status,
+                           .received = result->proxy_status,
+                           .copied = &head,
+                           .via = flow->relay->via};
 
         if (result->proxy_status < 400 ||
             head_parse_response(result->proxy_head, result->proxy_head_len, &head) != HEAD_OK)

@@ -2,6 +2,7 @@
 #include "net/way_out.h"
 #include "net/listener.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -101,6 +102,13 @@ void way_drop_spare(struct flow *flow)
         flow->spare = NULL;
 }
 
+void way_forget(struct flow *flow)
+{
+        way_drop_spare(flow);
+        free(flow->connect_fields);
+        flow->connect_fields = NULL;
+}
+
 void way_request(struct flow *flow, const char *authorization, struct dial_request *out)
 {
         *out = (struct dial_request){
@@ -113,6 +121,7 @@ void way_request(struct flow *flow, const char *authorization, struct dial_reque
                 .at_once = !flow->nonblock,
                 .plain = flow->plain,
                 .authorization = authorization,
+                .connect_fields = flow->connect_fields,
                 .connect_ms = has_another(flow) ? FAILOVER_MS : 0,
                 .is_own = is_own,
                 .own_ctx = flow};

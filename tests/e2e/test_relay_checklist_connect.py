@@ -1,6 +1,7 @@
 """CONNECT through `tapline relay` as clients really send it, and what they are told when it does not come about: the points
 of docs/relay.md that no other test covers."""
 
+import contextlib
 import re
 import threading
 import time
@@ -173,9 +174,52 @@ def test_failures_of_tls_with_the_upstream_name_their_type(sandbox, make_index):
 def test_what_an_upstream_is_asked(sandbox):
     with ScriptedProxy(refuse(403, "Forbidden", b"no")) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
         for target in ("index.example:443", "[2001:db8::1]:8443", "192.0.2.1:80"):
-            relay.ask(connect_head(target, "1.1", "X-Mine: 1", "Cookie: a=b"))
-            assert proxy.heads[-1].decode() == \
-                f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Connection: Keep-Alive\r\n\r\n"
+            relay.ask(connect_head(target, "1.1", "User-Agent: it/1", "Connection: X-Hop", "X-Hop: 1", "Keep-Alive: 1", "TE: x",
+                                   "Via: 1.0 before"))
+            told = proxy.heads[-1].decode().split("\r\n")
+            assert told[:4] == [f"CONNECT {target} HTTP/1.1", f"Host: {target}", "User-Agent: it/1", "Via: 1.0 before"]
+            assert told[4].startswith("Via: 1.1 tapline-")
+            assert told[5:] == ["Proxy-Connection: Keep-Alive", "", ""]
+
+
+def test_via_of_connect_is_as_the_user_says(sandbox):
+    with ScriptedProxy(refuse(403, "Forbidden", b"no", "Via: 1.1 beyond")) as proxy:
+        for name, asked, answered in (("off", [], [b"1.1 beyond"]), ("gateway-7", [b"1.1 gateway-7"], [b"1.1 beyond", b"1.1 gateway-7"])):
+            with Relay(sandbox, "--via", name, "--upstream", proxy.url) as relay:
+                answer = relay.ask(connect_head("index.example:443"))
+            assert re.findall(rb"Via: (.*)\r\n", proxy.heads[-1]) == asked
+            assert re.findall(rb"Via: (.*)\r\n", answer.head) == answered
+
+
+def test_every_proxy_of_a_chain_is_told_and_socks_clients_are_not_of_it(sandbox):
+    """Only Via of a forwarded request, which its last proxy gets whole; nothing where no HTTP came in."""
+    with ScriptedProxy(TUNNELS["plain"]) as first, ScriptedProxy(refuse(403, "Forbidden", b"no")) as last, \
+            Relay(sandbox, "--upstream", first.url, "--upstream", last.url, "--via", "me") as relay:
+        relay.ask(connect_head("index.example:443", "1.0"))
+        assert [re.findall(rb"Via: (.*)\r\n", p.heads[-1]) for p in (first, last)] == [[b"1.0 me"], [b"1.0 me"]]
+        relay.ask(request("http://index.example/", "GET", "Cookie: a=b"))
+        assert b"Cookie" not in first.heads[-1] and b"Via: 1.1 me" in first.heads[-1] and b"Cookie: a=b" in last.heads[-1]
+        with relay.dial() as client:
+            client.sendall(b"\x05\x01\x00\x05\x01\x00\x03\x09a.example\x00\x50")
+            receive_all(client)
+        assert b"Via" not in first.heads[-1]
+
+
+@pytest.mark.parametrize("between", ["http", "relay-http"])
+def test_a_loop_of_tunnels_ends(sandbox, between):
+    """Each relay's way out is the other one. What is written in the CONNECT itself tells them, however many there are."""
+    port = free_port()
+    with Relay(sandbox, "--upstream", f"http://127.0.0.1:{port}") as one, contextlib.ExitStack() as more:
+        back = one.url
+        if between == "relay-http":
+            back = more.enter_context(Relay(sandbox, "--upstream", back)).url
+        other = more.enter_context(Relay(sandbox, "--upstream", back, port=port))
+        answer = one.ask(connect_head("index.example:443"))
+        assert answer.status == 502 and b"passed this relay before" in answer.body, answer
+        assert b"error=proxy_loop_detected" in answer.head, "each relay leaves what the one behind it said (RFC 9209)"
+        assert answer.head.count(b"Proxy-Status: tapline") == (3 if between == "http" else 4)
+        other.stop()
+        assert len(other.of("connect")) == 1
 
 
 def test_a_redirection_is_a_failure_that_says_where_to(sandbox):
