@@ -68,6 +68,6 @@ int diag_ask(int diag, const struct wire_addr *local, const struct wire_addr *re
         if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
             head->nlmsg_len < NLMSG_LENGTH(sizeof *found))
                 return -EPROTO;
-        *out = (struct diag_socket){found->idiag_state, found->idiag_uid};
+        *out = (struct diag_socket){found->idiag_state, found->idiag_uid, found->idiag_inode != 0};
         return 0;
 }

@@ -4,11 +4,13 @@
 
 #include "tapline_wire.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct diag_socket {
         int state; /* TCP_* of netinet/tcp.h */
         uid_t uid;
+        bool open; /* a process holds it; if not, only the kernel still does */
 };
 
 /* Returns a descriptor for questions, now the caller's, or -errno. */

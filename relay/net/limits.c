@@ -5,6 +5,7 @@
 #include "net/flow.h"
 #include "net/forward.h"
 #include "net/pipe.h"
+#include "net/process.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -110,18 +111,28 @@ static void close_quiet(struct flow *flow)
                                             ETIMEDOUT});
 }
 
+/* The program has closed its socket, or is gone: to us that looks as if it had only said that it
+ * sends no more. The origin's half is left to the kernel then, as the program would have left it.
+ */
+static bool is_abandoned(const struct flow *flow)
+{
+        return flow->state == FLOW_TUNNEL && flow->client.eof && flow->server.shut &&
+               flow->server.out_len == 0 && process_has_left(flow->client.fd, flow->cookie);
+}
+
 void limits_look(struct flow *flow, int64_t now_us)
 {
         uint64_t moved = progress(flow);
         unsigned waiting = undelivered(flow);
         int64_t limit_us = quiet_limit_us(flow);
 
-        if (flow->kind == FLOW_REDIRECTED)
-                return;
         if (moved != flow->progress || waiting != flow->undelivered || flow->quiet_since_us == 0) {
                 flow->progress = moved;
                 flow->undelivered = waiting;
                 flow->quiet_since_us = now_us;
+        } else if (flow->kind == FLOW_REDIRECTED) {
+                if (is_abandoned(flow))
+                        flow_close(flow, &(struct flow_end){"client", "eof", "closed", 0});
         } else if (limit_us != 0 && now_us - flow->quiet_since_us >= limit_us) {
                 close_quiet(flow);
         }

@@ -15,8 +15,8 @@ void limits_look(struct flow *flow, int64_t now_us);
 void limits_probe(struct flow *flow);
 
 /* Look for tunnels that have been quiet for too long, from now on and as often as the limits need
- * it. Called again when the limits have changed. Programs that were redirected are left alone: they
- * would have no such limit without us. */
+ * it. Called again when the limits have changed. Programs that were redirected are left alone while
+ * they are there: they would have no such limit without us. */
 void limits_watch(struct relay *relay);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -103,19 +104,44 @@ bool process_table_is_inspected(struct process_table *table, pid_t pid)
         return p != NULL && p->inspected;
 }
 
-int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
-                       uid_t *uid)
+/* Ask about the socket local -> remote. Returns 0 or -errno, as diag_ask(). */
+static int look_up(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
+                   uint64_t cookie, struct diag_socket *found)
 {
         struct wire_addr from, to;
-        struct diag_socket found;
         int fd = diag_open(), result;
 
         if (fd < 0)
                 return fd;
         address_from_socket((const struct sockaddr *)local, &from);
         address_from_socket((const struct sockaddr *)remote, &to);
-        result = diag_ask(fd, &from, &to, 0, &found);
+        result = diag_ask(fd, &from, &to, cookie, found);
         close(fd);
+        return result;
+}
+
+bool process_has_left(int fd, uint64_t cookie)
+{
+        struct sockaddr_storage here, there;
+        socklen_t here_len = sizeof here, there_len = sizeof there;
+        struct diag_socket found;
+        int result;
+
+        if (getsockname(fd, (struct sockaddr *)&here, &here_len) < 0 ||
+            getpeername(fd, (struct sockaddr *)&there, &there_len) < 0)
+                return false;
+        result = look_up(&there, &here, cookie, &found);
+        if (result == -ENOENT) /* said too by a kernel that knows nothing of TCP's sockets */
+                return look_up(&here, &there, 0, &found) == 0;
+        return result == 0 ? !found.open : result == -ESTALE;
+}
+
+int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
+                       uid_t *uid)
+{
+        struct diag_socket found;
+        int result = look_up(local, remote, 0, &found);
+
         if (result == 0)
                 *uid = found.uid;
         return result;

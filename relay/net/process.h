@@ -28,4 +28,9 @@ bool process_table_is_inspected(struct process_table *table, pid_t pid);
 int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,
                        uid_t *uid);
 
+/* True if no process has the other end of fd any more, a TCP socket of this machine: its program
+ * has closed it or is gone, though all that came of that is a FIN. cookie: its SO_COOKIE, 0 for
+ * any. False where the kernel cannot tell. */
+bool process_has_left(int fd, uint64_t cookie);
+
 #endif

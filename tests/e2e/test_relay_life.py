@@ -1,6 +1,7 @@
 """The relay's limits, and its life: timeouts, the number of connections, descriptors that run out, the orderly stop,
 and a configuration that is read again under open tunnels."""
 
+import os
 import signal
 import socket
 import threading
@@ -202,6 +203,61 @@ def test_redirected_programs_have_no_such_limits(sandbox):
                                env={"LD_PRELOAD": sandbox.program().parent / "libtapline.so", "TAPLINE_BYPASS": "none",
                                     "TAPLINE_SOCKET": socket_path})
     assert done.stdout == "hello\n", done
+
+
+HALVES = """
+import os, socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"asked")
+how = sys.argv[2]
+if how == "shutdown":
+    s.shutdown(socket.SHUT_WR)
+    time.sleep(3)
+    print(s.recv(5).decode())
+elif how == "child":
+    if os.fork() == 0:
+        s.shutdown(socket.SHUT_WR)
+        time.sleep(3)
+        os.write(1, s.recv(5))
+        os._exit(0)
+    s.close()
+    os.wait()
+elif how == "close":
+    s.close()
+    time.sleep(3)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "close", "shutdown", "child"])
+def test_the_origin_of_a_program_that_has_gone_is_let_go(sandbox, how):
+    """A FIN says only that no more will be sent. Whether anybody is there to read the answer, the kernel knows: the
+    origin's half is closed once nobody is, as it would be without the relay, and no sooner."""
+    told = threading.Event()
+
+    def serve(connection):
+        assert receive_all(connection) == b"asked"
+        time.sleep(2.5)
+        try:
+            connection.sendall(b"hello")
+            while how in ("exit", "close"):
+                time.sleep(0.05)
+                connection.sendall(b"more")
+        except OSError:
+            told.set()
+        connection.settimeout(20)
+    with RawServer(serve) as server:
+        socket_path = sandbox.tmp / "redirect.sock"
+        with Relay(sandbox, "--linger", "1", "--bypass", "none", "--socket", socket_path) as relay:
+            before = len(os.listdir(f"/proc/{relay.process.pid}/fd"))
+            done = sandbox.run(["/usr/bin/python3", "-c", HALVES, server.port, how],
+                               env={"LD_PRELOAD": sandbox.program().parent / "libtapline.so", "TAPLINE_BYPASS": "none",
+                                    "TAPLINE_SOCKET": socket_path})
+            assert done.stdout.strip() == ("hello" if how in ("shutdown", "child") else ""), done
+            if how in ("exit", "close"):
+                eventually(lambda: len(os.listdir(f"/proc/{relay.process.pid}/fd")) <= before)
+                assert told.wait(20), "what the origin sends then is refused by the kernel"
+            relay.stop()
+    assert [(e["first"], e["how"]) for e in relay.of("flow.close")] == [("client", "eof")]
 
 
 @pytest.mark.parametrize("option, value", [
