@@ -73,6 +73,7 @@ struct session {
         struct record *record; /* owned */
         struct activation activation;
         struct inspection inspection;
+        bool busy; /* a thread of the relay's could not be ended */
 };
 
 static void attach(struct session *session, struct plan *plan);
@@ -168,7 +169,7 @@ static int serve(struct session *session, struct plan *plan)
         if (!plan->options.quiet)
                 say_where(plan, session->socket);
         relay_run(relay);
-        relay_free(relay);
+        session->busy = !relay_free(relay);
         return EXIT_SUCCESS;
 }
 
@@ -214,6 +215,8 @@ static int relay_with(struct plan *plan, int argc, char **argv)
         }
         inspection_free(&session.inspection);
         record_free(session.record);
+        if (session.busy)
+                _exit(status); /* exit(3) would wait for the thread */
         free(session.socket);
         return status;
 }

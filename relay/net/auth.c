@@ -203,6 +203,7 @@ static enum auth_next choose(struct auth *a)
         set_value(a, NOTHING, NULL);
         if ((left & bit(NEGOTIATE)) != 0) {
                 a->tried |= bit(NEGOTIATE);
+                a->negotiate = negotiate_new(a->hop->host);
                 a->scheme = NEGOTIATE;
                 return AUTH_THINK;
         }
@@ -250,8 +251,6 @@ enum auth_next auth_snubbed(struct auth *a)
 void auth_think(struct auth *a)
 {
         a->legs++;
-        if (a->negotiate == NULL)
-                a->negotiate = negotiate_new(a->hop->host);
         a->thought = a->negotiate != NULL ? negotiate_answer(a->negotiate, a->theirs) : NULL;
 }
 
@@ -299,15 +298,30 @@ char *auth_of_request(const struct hop *hop, const char *method, const char *uri
         return value;
 }
 
-bool auth_learn(const struct hop *hop, const struct head *head, unsigned *tried)
+char *auth_token(struct auth *a)
+{
+        char *thought = a->thought;
+
+        a->thought = NULL;
+        return thought;
+}
+
+enum auth_next auth_learn(const struct hop *hop, const struct head *head, unsigned *tried,
+                          struct auth **talk)
 {
         struct auth *a = auth_new(hop, "", "");
         unsigned stale = 1u << 31, left;
         enum scheme scheme;
 
         if (a == NULL)
-                return false;
+                return AUTH_STOP;
         read_challenges(a, head);
+        a->tried = *tried | ~bit(NEGOTIATE);
+        if (choose(a) == AUTH_THINK) {
+                *tried |= bit(NEGOTIATE);
+                *talk = a;
+                return AUTH_THINK;
+        }
         if ((a->offered & bit(DIGEST)) != 0 && a->digest.stale && (*tried & stale) == 0)
                 *tried = (*tried | stale) & ~bit(DIGEST);
         left = a->offered & ~*tried;
@@ -321,5 +335,5 @@ bool auth_learn(const struct hop *hop, const struct head *head, unsigned *tried)
                 *tried |= bit(scheme);
         }
         auth_free(a);
-        return scheme != NOTHING;
+        return scheme != NOTHING ? AUTH_RETRY : AUTH_STOP;
 }

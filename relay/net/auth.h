@@ -37,7 +37,7 @@ enum auth_next auth_challenged(struct auth *a, const struct head *head);
  * bring nothing. RETRY then means Basic without being asked. */
 enum auth_next auth_snubbed(struct auth *a);
 
-/* Find the next token of Negotiate. Blocks; uses nothing but a. */
+/* Find the next token of Negotiate. Blocks; uses nothing but a, not even its hop. */
 void auth_think(struct auth *a);
 /* Back on the loop: what to do now. */
 enum auth_next auth_thought(struct auth *a);
@@ -47,10 +47,14 @@ void auth_accepted(struct auth *a);
 
 /* The same for a request that is forwarded as it is. auth_of_request: what to say in it from the
  * start, NULL for nothing; owned by the caller, who wipes it. may_repeat: it can be sent again if
- * that is refused; what cannot says Basic unasked. auth_learn: the 407 to it has come; true if it
- * is to be sent again, for auth_of_request has something new to say. *tried is zero at first. */
+ * that is refused; what cannot says Basic unasked. auth_learn: the 407 to it has come. RETRY: it is
+ * to be sent again, for auth_of_request has something new to say. THINK: *talk, now the caller's,
+ * is for auth_think(); auth_token() has what to say then, the caller's too, or NULL: there is no
+ * ticket, and auth_learn may know something else. *tried is zero at first. */
 char *auth_of_request(const struct hop *hop, const char *method, const char *uri, bool may_repeat);
-bool auth_learn(const struct hop *hop, const struct head *head, unsigned *tried);
+enum auth_next auth_learn(const struct hop *hop, const struct head *head, unsigned *tried,
+                          struct auth **talk);
+char *auth_token(struct auth *a);
 
 /* The scheme's state hangs on the connection: it must not be dialled afresh for the retry. */
 bool auth_needs_same_connection(const struct auth *a);

@@ -398,12 +398,7 @@ struct flow *flow_hand_over(struct flow *old, const struct flow_end *end)
         if (flow == NULL)
                 return NULL;
         flow->public_listener = old->public_listener;
-        flow->auth_tried = old->auth_tried;
-        if (flow->options != old->options)
-                way_drop_spare(old); /* what it is compared with may have been freed by then */
-        flow->spare = old->spare;
-        flow->spare_fd = old->spare_fd;
-        old->spare = NULL;
+        way_hand_over(old, flow);
         flow->wants_login = old->wants_login;
         flow->pid = old->pid;
         flow->tid = old->tid;

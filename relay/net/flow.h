@@ -96,6 +96,8 @@ struct flow {
         uint32_t tried;                 /* set of bits: choices that failed */
         bool plain;                     /* its request goes to a proxy in absolute form */
         unsigned auth_tried;            /* of auth_learn(), for the request under way */
+        char *token;                    /* owned or NULL: what that request says to token_for */
+        const struct hop *token_for;    /* borrowed */
         const struct upstream *spare;   /* borrowed: spare_fd leads to its last proxy; NULL: none */
         int spare_fd;                   /* owned if spare */
         struct control_client *control; /* borrowed: who waits for the verdict */

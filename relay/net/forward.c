@@ -20,8 +20,10 @@ static _Thread_local char chunk[CHUNK]; /* empty again before the next flow's tu
 
 void forward_free(struct forward *f)
 {
-        if (f != NULL)
-                free(f->in);
+        if (f == NULL)
+                return;
+        forward_forget_thought(f);
+        free(f->in);
         free(f);
 }
 
@@ -310,11 +312,21 @@ void forward_drive(struct flow *flow, uint32_t events)
 {
         if ((events & EPOLLERR) != 0 && client_was_reset(flow))
                 return;
+        if (flow->forward->thought != NULL)
+                return;
         forward_send_up(flow);
         if (flow->state == FLOW_FORWARD)
                 read_down(flow);
         if (flow->state == FLOW_FORWARD)
                 settle(flow);
+}
+
+void forward_resume(struct flow *flow)
+{
+        char nothing = 0;
+
+        if (pass_down(flow, &nothing, 0))
+                forward_drive(flow, 0);
 }
 
 void forward_start(struct flow *flow)
@@ -331,7 +343,9 @@ void forward_start(struct flow *flow)
 
 void forward_timeout(struct flow *flow)
 {
-        if (flow->forward->stage == FORWARD_LINGERING)
+        if (flow->forward->thought != NULL)
+                forward_think_no_more(flow);
+        else if (flow->forward->stage == FORWARD_LINGERING)
                 finish(flow);
 }
 
@@ -339,7 +353,7 @@ bool forward_awaits_answer(const struct flow *flow)
 {
         const struct forward *f = flow->forward;
 
-        return f->stage == FORWARD_WAITING &&
+        return f->stage == FORWARD_WAITING && f->thought == NULL &&
                (f->up_done || f->expects || flow->server.out_len > 0);
 }
 

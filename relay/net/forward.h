@@ -5,7 +5,8 @@
  * shared between clients, so that one that is authenticated (NTLM) stays its client's.
  *
  * forward_request.c accepts requests, forward_up.c sends their bodies, forward_answer.c judges the
- * answers' heads, forward.c brings the answers down; forward_head.c and body.c are pure. */
+ * answers' heads, forward_auth.c has what a proxy is told that wants credentials, forward.c brings
+ * the answers down; forward_head.c and body.c are pure. */
 #ifndef NET_FORWARD_H
 #define NET_FORWARD_H
 
@@ -29,18 +30,20 @@ struct forward {
         char *in;       /* owned: an answer's head that is being read */
         size_t in_len, in_cap;
         unsigned client_minor;
-        bool to_head;         /* its method is HEAD: no answer has a body */
-        bool upgrade;         /* it asks to leave HTTP */
-        bool expects;         /* its body may be held back until a 100 comes */
-        bool idempotent;      /* may be sent twice */
-        bool reused;          /* its upstream connection has served another before */
-        bool streamed;        /* part of its body is not in flow->head: cannot be sent twice */
-        bool up_done;         /* all of it is on its way */
-        bool up_broken;       /* the upstream takes no more of it */
-        bool answered;        /* something of an answer has come */
-        bool client_closes;   /* the client's connection ends behind the answer */
-        bool server_ends;     /* the upstream's does */
-        const char *ended_by; /* static: who wanted that first */
+        struct thought *thought; /* forward_auth.c: the flow waits for it; NULL: it does not */
+        bool own_login;          /* the client has sent its own credentials */
+        bool to_head;            /* its method is HEAD: no answer has a body */
+        bool upgrade;            /* it asks to leave HTTP */
+        bool expects;            /* its body may be held back until a 100 comes */
+        bool idempotent;         /* may be sent twice */
+        bool reused;             /* its upstream connection has served another before */
+        bool streamed;           /* part of its body is not in flow->head: cannot be sent twice */
+        bool up_done;            /* all of it is on its way */
+        bool up_broken;          /* the upstream takes no more of it */
+        bool answered;           /* something of an answer has come */
+        bool client_closes;      /* the client's connection ends behind the answer */
+        bool server_ends;        /* the upstream's does */
+        const char *ended_by;    /* static: who wanted that first */
 };
 
 /* An absolute-form http:// request has been read: check it, and send it on its way. */
@@ -81,6 +84,18 @@ int forward_send(struct side *side, const char *data, size_t len);
 
 /* Who is to answer, for messages: the proxy, or the origin. Borrowed from the flow. */
 const char *forward_upstream_name(const struct flow *flow);
+
+/* forward_auth.c: a head has come. Returns true if it is a challenge that we can answer: the
+ * request goes out once more, in another flow, now or when we have thought (forward->thought is
+ * set; what has come of the answer is kept). */
+bool forward_answers_challenge(struct flow *flow, const struct head *head);
+/* There has been enough of thinking: the answer stands. */
+void forward_think_no_more(struct flow *flow);
+/* Nobody is interested any more. */
+void forward_forget_thought(struct forward *f);
+
+/* Look once more at the answer's head that was put off. */
+void forward_resume(struct flow *flow);
 
 /* forward_answer.c: bytes of answers' heads have come. Returns false if the flow is over or has
  * become a tunnel; else what is behind the final head, if that is there, is in *rest. */

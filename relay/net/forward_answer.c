@@ -1,6 +1,5 @@
 /* Heads of answers to forwarded requests: what they mean for the connections, and what of them goes
  * to the client; see forward.h. */
-#include "net/auth.h"
 #include "net/forward.h"
 #include "net/forward_head.h"
 #include "net/relay.h"
@@ -126,24 +125,9 @@ static bool begin_answer(struct flow *flow, const struct head *head)
         return true;
 }
 
-/* The proxy wants our credentials for this request: it is sent once more, on a new connection, if
- * all of it is still here. Returns false if it is not to be. */
-static bool answer_challenge(struct flow *flow, const struct head *head)
-{
-        const struct hop *hop = upstream_http(flow->via);
-        struct forward *f = flow->forward;
-
-        if (head->status != 407 || hop == NULL || hop->credentials == NULL ||
-            !auth_learn(hop, head, &flow->auth_tried) || f->streamed)
-                return false;
-        f->used = 0;
-        forward_next_flow(flow, &(struct flow_end){"relay", "eof", "asked for credentials", 0});
-        return true;
-}
-
 static bool take_head(struct flow *flow, const struct head *head, const char *rest, size_t rest_len)
 {
-        if (answer_challenge(flow, head))
+        if (forward_answers_challenge(flow, head))
                 return false;
         if (head->status >= 200)
                 flow->auth_tried = 0;
@@ -180,8 +164,13 @@ bool forward_read_heads(struct flow *flow, char *data, size_t len, char **rest, 
                                              "its head is too long");
                 }
                 at += head.len;
-                if (!take_head(flow, &head, f->in + at, f->in_len - at))
-                        return false;
+                if (take_head(flow, &head, f->in + at, f->in_len - at))
+                        continue;
+                if (f->thought != NULL) { /* what is before it has been passed on */
+                        f->in_len -= at - head.len;
+                        memmove(f->in, f->in + at - head.len, f->in_len);
+                }
+                return false;
         }
         *rest = f->in + at;
         *rest_len = f->in_len - at;

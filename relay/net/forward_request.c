@@ -81,12 +81,18 @@ static char *own_credentials(const struct hop *via, const struct head *head, boo
         return value;
 }
 
-static char *proxy_authorization(const struct hop *via, const struct head *head, bool may_repeat)
+static char *proxy_authorization(struct flow *flow, const struct head *head, bool may_repeat)
 {
         const struct head_field *own = head_find(head, "Proxy-Authorization");
+        const struct hop *via = upstream_http(flow->via);
+        char *token = flow->token;
 
         if (via == NULL)
                 return NULL;
+        if (token != NULL && flow->token_for == via) {
+                flow->token = NULL;
+                return token;
+        }
         if (via->credentials != NULL)
                 return own_credentials(via, head, may_repeat);
         return own != NULL ? strndup(own->value.at, own->value.len) : NULL;
@@ -102,8 +108,7 @@ static bool is_all_here(const struct flow *flow)
 
 static int queue_request(struct flow *flow, struct forward_request *r)
 {
-        char *text = NULL,
-             *auth = proxy_authorization(upstream_http(flow->via), r->head, is_all_here(flow));
+        char *text = NULL, *auth = proxy_authorization(flow, r->head, is_all_here(flow));
         size_t len = 0;
         FILE *out = open_memstream(&text, &len);
         int result = -ENOMEM;
@@ -139,6 +144,7 @@ static bool begin(struct flow *flow, const struct head *head, const struct body 
                               .in = old.in,
                               .in_cap = old.in_cap,
                               .client_minor = head->minor,
+                              .own_login = head_find(head, "Proxy-Authorization") != NULL,
                               .to_head = text_is(head->method, "HEAD"),
                               .upgrade = forward_is_upgrade(head),
                               .expects = head_find(head, "Expect") != NULL,

@@ -11,6 +11,7 @@
 enum {
         BATCH = 128,
         SPARES_MAX = 1024, /* timers kept for the next burst */
+        BUSY_MS = 300,     /* at the end, for a thread that is nearly done */
 };
 
 static const uint32_t READER = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
@@ -128,10 +129,21 @@ static void run_buried(struct loop *loop)
         }
 }
 
-void loop_free(struct loop *loop)
+/* What a thread does for us (getaddrinfo(3), a ticket) cannot be broken off. */
+static bool run_out(uv_loop_t *uv)
+{
+        for (int ms = 0; uv_run(uv, UV_RUN_NOWAIT) != 0; ms++) {
+                if (ms >= BUSY_MS)
+                        return false;
+                usleep(1000);
+        }
+        return true;
+}
+
+bool loop_free(struct loop *loop)
 {
         if (loop == NULL)
-                return;
+                return true;
         run_buried(loop);
         while (loop->spares != NULL) {
                 uv_timer_t *timer = loop_timer_take(loop);
@@ -139,10 +151,12 @@ void loop_free(struct loop *loop)
                 uv_close((uv_handle_t *)timer, spare_closed);
         }
         uv_walk(&loop->uv, close_handle, NULL);
-        uv_run(&loop->uv, UV_RUN_DEFAULT);
+        if (!run_out(&loop->uv))
+                return false;
         uv_loop_close(&loop->uv);
         close(loop->epoll);
         free(loop);
+        return true;
 }
 
 uv_loop_t *loop_uv(struct loop *loop)

@@ -30,7 +30,9 @@ struct loop;
 
 /* Returns NULL with errno. Caller owns. */
 struct loop *loop_new(void);
-void loop_free(struct loop *loop);
+/* Returns false if one of libuv's threads is still busy for it and does not end soon: then the loop
+ * stays, with all that the thread may use. */
+bool loop_free(struct loop *loop);
 
 uv_loop_t *loop_uv(struct loop *loop); /* borrowed */
 

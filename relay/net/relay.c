@@ -355,10 +355,10 @@ int relay_run(struct relay *relay)
         return 0;
 }
 
-void relay_free(struct relay *relay)
+bool relay_free(struct relay *relay)
 {
         if (relay == NULL)
-                return;
+                return true;
         listener_close_all(relay);
         admin_close(relay);
         control_close(relay);
@@ -366,7 +366,8 @@ void relay_free(struct relay *relay)
         past_forget_all(relay);
         hold_free(relay->hold);
         bridge_end_all();
-        loop_free(relay->loop);
+        if (!loop_free(relay->loop))
+                return false;
         tapped_table_free(relay->tapped);
         promised_free(relay->promised);
         name_table_free(relay->names);
@@ -377,4 +378,5 @@ void relay_free(struct relay *relay)
         if (relay->options != NULL)
                 relay_options_drop(relay->options);
         free(relay);
+        return true;
 }

@@ -121,7 +121,10 @@ int relay_new(struct relay **out, struct relay_options *options);
 void relay_prepare(struct relay *relay);
 /* Serve until the lifetime descriptor ends or SIGTERM or SIGINT comes, then drain. Returns 0. */
 int relay_run(struct relay *relay);
-void relay_free(struct relay *relay);
+/* Returns false if a thread is still busy for it (a name server, or the like, that does not
+ * answer): memory that it may use stays, and the process has to be ended by _exit(2), for exit(3)
+ * would wait. */
+bool relay_free(struct relay *relay);
 
 /* The present options, for one more user; and back. */
 struct relay_options *relay_options_share(struct relay *relay);

@@ -107,6 +107,21 @@ void way_forget(struct flow *flow)
         way_drop_spare(flow);
         free(flow->connect_fields);
         flow->connect_fields = NULL;
+        wipe_free(flow->token);
+        flow->token = NULL;
+}
+
+void way_hand_over(struct flow *from, struct flow *to)
+{
+        to->auth_tried = from->auth_tried;
+        if (to->options != from->options)
+                way_forget(from); /* what it is compared with may have been freed by then */
+        to->spare = from->spare;
+        to->spare_fd = from->spare_fd;
+        from->spare = NULL;
+        to->token = from->token;
+        to->token_for = from->token_for;
+        from->token = NULL;
 }
 
 void way_request(struct flow *flow, const char *authorization, struct dial_request *out)

@@ -16,6 +16,9 @@ void way_drop_spare(struct flow *flow);
 /* The flow ends, its dial has: let go of all that was kept for one. */
 void way_forget(struct flow *flow);
 
+/* What is kept for the client goes on in another flow. */
+void way_hand_over(struct flow *from, struct flow *to);
+
 /* What to dial; the connection that is kept goes with it if it leads there, else it is closed. out
  * borrows from flow and authorization. */
 void way_request(struct flow *flow, const char *authorization, struct dial_request *out);

@@ -6,14 +6,15 @@ import hashlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from proxies import OK, ScriptedProxy, Squid, dial, pump, read_head
-from relays import Relay, connect_head
+from proxies import OK, ScriptedProxy, Squid, dial, pump, read_head, reset
+from relays import Relay, connect_head, read_answer
 from test_upstream_kinds import get
 from upstreams import SquidDigest, exactly
 
@@ -375,9 +376,14 @@ class Kdc:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_listening(self.port, self.process)
         self.tool("kinit", "me", input="secret\n")
+        self.ticket = Path(self.path("ccache")).read_bytes()
         for name in ("keytab", "ccache", "krb5.conf"):
             os.chmod(self.path(name), 0o644)
         return self
+
+    def fresh_ticket(self):
+        """A cache that has no service's ticket yet."""
+        return self.ticket
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -421,6 +427,67 @@ def test_negotiate(sandbox, origin, kdc):
         relay.stop()
         assert 407 in squid.answers() and f"me@{REALM}" in squid.log()
     assert {e["credentials"] for e in relay.of("upstream")} == {True}
+
+
+def plain_get(sandbox, relay, origin, *options, count=1):
+    done = sandbox.run(["curl", "-sS", "--max-time", "60", "--proxy", relay.url, "-o", "/dev/null", "-w", "%{http_code}\n",
+                        *options, f"{origin.url}/echo?n=[1-{count}]"])
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def plain(make_index):
+    return make_index(certs=None)
+
+
+def test_negotiate_for_plain_requests(sandbox, plain, kdc):
+    """The token goes with the first request of a connection, which is authenticated then."""
+    with SquidNegotiate(kdc) as squid, \
+            Relay(sandbox, "--upstream", f"http://localhost:{squid.port}", env=kdc.environment()) as relay:
+        assert plain_get(sandbox, relay, plain, count=20) == ["200"] * 20, squid.log()
+        assert plain_get(sandbox, relay, plain, "--data-binary", "a small body", count=2) == ["200"] * 2, squid.log()
+        log = squid.log()
+        assert log.count("/407 ") == 2 and log.count(f"me@{REALM}") >= 22, log
+        relay.stop()
+    assert not re.search(r"Negotiate [^*]", relay.record.read_text())
+    assert not [f for f in relay.report()["findings"] if f["code"].startswith("proxy-")], "a challenge that was met"
+
+
+def test_plain_requests_without_a_ticket(sandbox, plain, kdc):
+    """The next scheme is taken; where there is none the challenge is handed on, and both connections stay."""
+    env = {**kdc.environment(), "KRB5CCNAME": "FILE:/nonexistent/ccache"}
+    with SquidNegotiate(kdc) as squid:
+        with Relay(sandbox, "--upstream", f"http://me:secret@localhost:{squid.port}", env=env) as relay:
+            assert plain_get(sandbox, relay, plain, count=2) == ["200"] * 2
+        with Relay(sandbox, "--upstream", f"http://localhost:{squid.port}", env=env) as relay, relay.dial() as client:
+            for _ in range(2):
+                client.sendall(f"GET {plain.url}/echo HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                answer = read_answer(client)
+                assert answer.status == 407 and "connection" not in answer.fields, answer
+            assert b"Proxy-Authenticate: Negotiate" in answer.head
+
+
+def test_a_client_may_leave_while_a_ticket_is_sought(sandbox, plain, kdc):
+    """The key distribution centre is silent: the thread that asks it outlives the client, and nobody else waits."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent, SquidNegotiate(kdc) as squid:
+        silent.bind(("127.0.0.1", 0))
+        config = sandbox.tmp / "krb5.conf"
+        config.write_text(Path(kdc.path("krb5.conf")).read_text().replace(f":{kdc.port}", f":{silent.getsockname()[1]}")
+                          .replace("[realms]", "udp_preference_limit = 100000\n[realms]"))
+        cache = sandbox.tmp / "tgt"
+        cache.write_bytes(kdc.fresh_ticket())
+        for path in (config, cache):
+            sandbox.user.own(path)
+        env = {**kdc.environment(), "KRB5_CONFIG": config, "KRB5CCNAME": f"FILE:{cache}"}
+        with Relay(sandbox, "--upstream", f"http://localhost:{squid.port}", "--no-proxy", "127.0.0.1", env=env) as relay:
+            with relay.dial() as client:
+                client.sendall(f"GET http://localhost:{plain.port}/echo HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                silent.settimeout(20)
+                silent.recv(1)
+                reset(client)
+            other = f"http://127.0.0.1:{plain.port}/echo"
+            done = sandbox.run(["curl", "-sS", "--max-time", "20", "--proxy", relay.url, "-o", "/dev/null", "-w", "%{http_code}", other])
+            assert done.stdout == "200", done
 
 
 def test_without_a_ticket_the_next_scheme_is_taken(sandbox, origin, kdc):
