@@ -104,11 +104,6 @@ void flow_set_process(struct flow *flow, pid_t pid, pid_t tid)
         flow->exe = exe != NULL ? strdup(exe) : NULL;
 }
 
-struct event_who flow_who(const struct flow *flow)
-{
-        return (struct event_who){.pid = flow->pid, .tid = flow->tid, .exe = flow->exe};
-}
-
 struct flow *flow_find(struct relay *relay, struct port_key key)
 {
         struct flow *flow;
@@ -241,6 +236,14 @@ void flow_joined(struct flow *flow)
                 flow_start(flow);
 }
 
+/* There may be thousands of tunnels, or of clients between two requests. */
+static void drop_head(struct flow *flow)
+{
+        free(flow->head);
+        flow->head = NULL;
+        flow->head_len = flow->head_cap = 0;
+}
+
 /* Bytes of an established connection start to move once both descriptors are there. */
 void flow_start(struct flow *flow)
 {
@@ -248,10 +251,12 @@ void flow_start(struct flow *flow)
         flow_limit(flow, 0);
         if (flow->server.watch.fd < 0)
                 side_watch(&flow->server);
-        if (flow->forward != NULL)
+        if (flow->forward != NULL) {
                 forward_start(flow);
-        else
-                tunnel_drive(flow, 0);
+                return;
+        }
+        drop_head(flow);
+        tunnel_drive(flow, 0);
 }
 
 static void redirected_dialled(struct flow *flow)
@@ -364,11 +369,8 @@ void flow_keep(struct flow *flow)
         flow->state = FLOW_HEAD;
         flow->kept = true;
         flow->unread = flow->head_len > 0;
-        if (flow->head_len == 0) {
-                free(flow->head); /* there may be thousands that wait */
-                flow->head = NULL;
-                flow->head_cap = 0;
-        }
+        if (flow->head_len == 0)
+                drop_head(flow);
         flow_limit(flow, flow->relay->draining && flow->head_len == 0 ? 1 : KEEP_MS);
         loop_defer(flow->relay->loop, &flow->again);
 }

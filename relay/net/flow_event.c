@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+struct event_who flow_who(const struct flow *flow)
+{
+        return (struct event_who){.pid = flow->pid, .tid = flow->tid, .exe = flow->exe};
+}
+
 /* The schemes of a 407's challenges: their parameters are nobody's business. */
 static void write_challenges(struct event *e, const char *head_text, size_t len)
 {

@@ -147,28 +147,29 @@ static bool is_announced(struct flow *flow)
         return flow->state != FLOW_HEAD;
 }
 
-/* Nobody else will want these bytes. */
+/* Nobody else will want these bytes. Kept is what came and no room beside: a thousand clients may
+ * begin at once. */
 static void read_first(struct flow *flow)
 {
-        ssize_t n;
+        static _Thread_local char first[HEAD_FIRST];
+        ssize_t n = recv(flow->client.fd, first, sizeof first, 0);
 
-        flow->head = malloc(HEAD_FIRST);
-        if (flow->head == NULL) {
-                flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+        side_was_read(&flow->client, n, sizeof first);
+        if (n < 0 && errno == EAGAIN)
                 return;
-        }
-        n = recv(flow->client.fd, flow->head, HEAD_FIRST, 0);
-        side_was_read(&flow->client, n, HEAD_FIRST);
-        if (n <= 0) {
-                free(flow->head);
-                flow->head = NULL;
-        } else {
-                flow->head_len = (size_t)n;
-                flow->head_cap = HEAD_FIRST;
+        if (n > 0) {
+                flow->head = malloc((size_t)n);
+                if (flow->head == NULL) {
+                        flow_abort(flow,
+                                   &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+                        return;
+                }
+                memcpy(flow->head, first, (size_t)n);
+                flow->head_len = flow->head_cap = (size_t)n;
                 flow->unread = true;
         }
-        if (n >= 0 || errno != EAGAIN) /* an end is for the one who reads heads to tell */
-                first_byte(flow, n > 0 ? (unsigned char)flow->head[0] : '\n');
+        first_byte(flow, n > 0 ? (unsigned char)first[0] : '\n'); /* an end is for the one who reads
+                                                                     heads to tell */
 }
 
 void front_drive(struct flow *flow)

@@ -149,9 +149,21 @@ static void parse(struct flow *flow)
                 malformed(flow);
 }
 
+/* One size, so that nothing has to be moved within a message. */
+static bool make_room(struct flow *flow)
+{
+        char *more = flow->head_cap < ROOM ? realloc(flow->head, ROOM) : flow->head;
+
+        if (more == NULL)
+                return false;
+        flow->head = more;
+        flow->head_cap = ROOM;
+        return true;
+}
+
 void socks_drive(struct flow *flow)
 {
-        if (flow->head == NULL && (flow->head = malloc(ROOM)) == NULL) {
+        if (!make_room(flow)) {
                 flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
                 return;
         }
