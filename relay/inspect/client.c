@@ -11,6 +11,9 @@ enum {
         /* A client that drops us without a word does so at once; one that opens connections ahead
          * of need keeps them for longer. */
         SILENT_CLOSE_MS = 1000,
+        /* RFC 9849 section 11.3: the client has verified the outer name, and wants the inner one.
+         */
+        ALERT_ECH_REQUIRED = 121,
 };
 
 static bool is_distrust(int alert)
@@ -27,6 +30,16 @@ static bool is_distrust(int alert)
         default:
                 return false;
         }
+}
+
+/* Why the next connection has to pass through, as an alert says it; or NULL. */
+static const char *refusal(const struct intercept *ic)
+{
+        if (ic->client.alert == ALERT_ECH_REQUIRED)
+                return "the client insists on its Encrypted ClientHello, which only the origin can "
+                       "decrypt";
+        return is_distrust(ic->client.alert) ? "the client refused the certificate with an alert"
+                                             : NULL;
 }
 
 void session_report_client(struct intercept *ic, const char *error)
@@ -57,8 +70,8 @@ void handshake_client_left(struct intercept *ic)
 {
         if (ic->client_reported)
                 return;
-        if (is_distrust(ic->client.alert))
-                report_distrust(ic, "the client refused the certificate with an alert");
+        if (refusal(ic) != NULL)
+                report_distrust(ic, refusal(ic));
         else if (session_now_ms() - ic->ready_ms < SILENT_CLOSE_MS)
                 report_distrust(ic, "the client closed without sending a byte after the handshake");
         else
@@ -85,8 +98,8 @@ static void client_failed(struct intercept *ic)
         const char *reason = ERR_reason_error_string(ERR_peek_error());
         char text[200];
 
-        if (is_distrust(ic->client.alert)) {
-                report_distrust(ic, "the client refused the certificate with an alert");
+        if (refusal(ic) != NULL) {
+                report_distrust(ic, refusal(ic));
                 session_close(ic, &ic->client, "error", "client refused the certificate", 0, NULL);
                 return;
         }

@@ -6,6 +6,16 @@
 #include <time.h>
 #include <openssl/x509v3.h>
 
+/* By its name; by its number where this OpenSSL is older than the alert. */
+static void add_alert(struct event *e, int alert)
+{
+        const char *name = SSL_alert_desc_string_long(alert);
+        char number[32];
+
+        snprintf(number, sizeof number, "alert %d", alert);
+        event_str(e, "alert", strcmp(name, "unknown") == 0 ? number : name);
+}
+
 static void add_alpn(struct event *e, SSL *ssl)
 {
         const unsigned char *name;
@@ -59,7 +69,7 @@ void tls_event_write(const struct intercept *ic, const struct tls_event *what)
         event_str(&e, "error", what->error);
         event_str(&e, "verify", what->verify);
         if (what->end->alert >= 0)
-                event_str(&e, "alert", SSL_alert_desc_string_long(what->end->alert));
+                add_alert(&e, what->end->alert);
         if (origin && *ic->subject) {
                 event_str(&e, "issuer", ic->issuer);
                 event_str(&e, "subject", ic->subject);

@@ -10,7 +10,6 @@ import itertools
 import os
 import re
 import shutil
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -28,16 +27,9 @@ import user as user_module  # noqa: E402
 from clients import Missing  # noqa: E402
 from h2_origin import H2Origin  # noqa: E402
 from index import Index  # noqa: E402
-from proxies import ScriptedProxy, pump  # noqa: E402
+from proxies import ScriptedProxy, to_loopback  # noqa: E402
 
 COLUMNS = ("Client", "Version", "Tunnelled", "Tapped", "Inspected", "Trusted as it is", "HTTP", "Recorded / served")
-
-
-def _to_loopback(client, head, _proxy):
-    """A proxy for which every name leads here."""
-    with socket.create_connection(("127.0.0.1", int(head.split(b" ")[1].rpartition(b":")[2]))) as server:
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        pump(client, server)
 
 
 class Lab:
@@ -58,7 +50,7 @@ class Lab:
         if shutil.which("gem"):
             self.index.files.update(registries.gem(self.index.url, self.dir / "gem"))
         self.h2 = H2Origin(self.certs).__enter__()
-        self.proxy = ScriptedProxy(_to_loopback).__enter__()
+        self.proxy = ScriptedProxy(to_loopback).__enter__()
         return self
 
     def __exit__(self, *error):

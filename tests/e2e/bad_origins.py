@@ -3,12 +3,15 @@
 import ssl
 import subprocess
 
-from origins import RawServer
+from origins import RawServer, free_port, wait_listening
 
 EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 CA = "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
 LEAF = ("basicConstraints=critical,CA:false\nkeyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth\n"
-        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nsubjectAltName=DNS:{}\n")
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nsubjectAltName={}\n")
+
+# The origin staples an OCSP answer that says so: of weight for those clients only that ask for one.
+REVOKED = "revoked"
 
 # case -> the verdict that the record has to hold; None: nothing is wrong
 VERDICTS = {
@@ -22,6 +25,7 @@ VERDICTS = {
     "incomplete-chain": "unable to get local issuer certificate",
     "weak-key": "EE certificate key too weak",
     "weak-digest": "CA signature digest algorithm too weak",
+    REVOKED: "certificate revoked",
 }
 
 
@@ -58,7 +62,7 @@ class Authority:
 
     def chain(self, case):
         """Make what the origin of this case shows. Returns (certificates, key)."""
-        leaf, extra, more = LEAF.format("localhost"), [], {}
+        leaf, extra, more = LEAF.format("DNS:localhost,DNS:index.example"), [], {}
         by = "root"
         if case == "self-signed":
             self.self_signed(case, leaf)
@@ -71,7 +75,7 @@ class Authority:
         elif case == "not-yet":
             more["dates"] = ("-startdate", "20900101000000Z", "-enddate", "20910101000000Z")
         elif case == "wrong-name":
-            leaf = LEAF.format("other.example")
+            leaf = LEAF.format("DNS:other.example")
         elif case == "weak-key":
             more["key"] = ["-newkey", "rsa:1024", "-nodes"]
         elif case == "weak-digest":
@@ -81,6 +85,22 @@ class Authority:
         chain = self.dir / f"{case}-chain.pem"
         chain.write_text("".join((self.dir / f"{name}.pem").read_text() for name in [case, *extra]))
         return chain, self.dir / f"{case}.key"
+
+    def revoked(self, case):
+        """The OCSP answer of the root that the certificate of this case is revoked, as a file in DER."""
+        serial = subprocess.run(["openssl", "x509", "-in", self.dir / f"{case}.pem", "-noout", "-serial"], check=True,
+                                capture_output=True, text=True, timeout=60).stdout.strip().partition("=")[2]
+        index, asked, answer = (self.dir / f"{case}.{name}" for name in ("index", "request", "answer"))
+        index.write_text(f"R\t350101000000Z\t250101000000Z\t{serial}\tunknown\t/CN={case}\n")
+        openssl("ocsp", "-issuer", self.root, "-cert", self.dir / f"{case}.pem", "-no_nonce", "-reqout", asked)
+        openssl("ocsp", "-index", index, "-rsigner", self.root, "-rkey", self.dir / "root.key", "-CA", self.root, "-ndays", 5,
+                "-reqin", asked, "-respout", answer)
+        return answer
+
+
+def start(authority, case):
+    """The origin of this case, to be entered; it has a url and a port."""
+    return StaplingOrigin(authority, case) if case == REVOKED else BadOrigin(authority, case)
 
 
 class BadOrigin(RawServer):
@@ -101,3 +121,23 @@ class BadOrigin(RawServer):
                 tls.unwrap()
         except OSError:
             pass  # the client's refusal
+
+
+class StaplingOrigin:
+    """openssl s_server, for what Python's ssl module does not do."""
+
+    def __init__(self, authority, case):
+        chain, key = authority.chain(case)
+        self.port = free_port()
+        self.url = f"https://localhost:{self.port}/"
+        self.argv = ["openssl", "s_server", "-quiet", "-www", "-accept", f"127.0.0.1:{self.port}", "-cert", chain, "-key", key,
+                     "-status_file", authority.revoked(case)]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_listening(self.port, self.process)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
