@@ -257,7 +257,12 @@ bench: all
 check-soak: all $(SOAK_BIN)
 	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
 
-.PHONY: check-testssl
+.PHONY: check-testssl check-gibibyte
+#: make check-gibibyte a file of 1 GiB down and up, with and without inspection, by its SHA-256 (a minute)
+check-gibibyte: all
+	sh contrib/deps.sh install build check
+	BUILD=$(abspath $B) GIBIBYTE=1 $(PYTHON) -m pytest -q tests/e2e/test_inspect_bytes.py -k big $(PYTEST_ARGS)
+
 #: make check-testssl all of testssl.sh's checks against the relay's side of TLS (minutes; make check does a few)
 check-testssl: all
 	sh contrib/deps.sh install build check

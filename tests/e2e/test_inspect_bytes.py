@@ -3,6 +3,7 @@ other way, with every TCP segment and every TLS record cut at random on both sid
 
 import gzip
 import hashlib
+import os
 import random
 import socket
 import ssl
@@ -132,3 +133,63 @@ def test_the_same_without_inspection(sandbox, certs):
         for name, (answer, _) in ANSWERS.items():
             with socket.create_connection(("127.0.0.1", far.port), timeout=30) as connection:
                 assert exchange(connection, certs.ca, request(name, rng), rng, ssl.TLSVersion.TLSv1_3) == answer, name
+
+
+# make check-gibibyte has a whole one, a minute's work; make check a sixteenth.
+BIG = 1 << (30 if os.environ.get("GIBIBYTE") else 26)
+BLOCK = pattern(1 << 20)
+
+
+class BigOrigin(RawServer):
+    """GET answers with BIG bytes, no block of it like another; PUT takes what comes. Keeps the SHA-256 of either."""
+
+    def __init__(self, certs):
+        super().__init__(self.serve_one)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certs.cert, certs.key)
+        self.digests = []
+
+    def serve_one(self, raw):
+        digest = hashlib.sha256()
+        with self.context.wrap_socket(raw, server_side=True) as tls:
+            head, _, rest = tls.recv(65536).partition(b"\r\n\r\n")
+            if head.startswith(b"GET"):
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % BIG)
+                for n in range(BIG // len(BLOCK)):
+                    block = n.to_bytes(8, "big") + BLOCK[8:]
+                    digest.update(block)
+                    tls.sendall(block)
+            else:
+                digest.update(rest)
+                left = BIG - len(rest)
+                while left:
+                    data = tls.recv(min(left, 1 << 20))
+                    digest.update(data)
+                    left -= len(data)
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            self.digests.append(digest.hexdigest())
+            tls.unwrap()
+
+
+@pytest.mark.parametrize("options", [["--inspect=never"], ["--inspect=always"]], ids=["through", "inspected"])
+def test_a_big_file(sandbox, certs, options):
+    """Down, and what came down up again."""
+    ca, kept = sandbox.work / "ca.pem", sandbox.work / "kept"
+    trusted = [ca] if "always" in options[0] else []
+    with BigOrigin(certs) as origin:
+        url = f"https://localhost:{origin.port}/"
+        with Relay(sandbox, *options, "--ca-out", ca, env={"SSL_CERT_FILE": certs.ca}) as relay:
+            curl = ["curl", "-sS", "--http1.1", "--max-time", "300", "--proxy", relay.url, "--cacert", *(trusted or [certs.ca])]
+            for more in (["-o", kept], ["-T", kept, "-H", "Expect:"]):
+                done = sandbox.run([*curl, *more, url], timeout=320)
+                assert done.returncode == 0, done
+            with open(kept, "rb") as file:
+                assert hashlib.file_digest(file, "sha256").hexdigest() == origin.digests[0] == origin.digests[1]
+            kept.unlink()
+            relay.stop()
+        assert not origin.errors, origin.errors
+    if trusted:
+        assert [e["result"] for e in relay.of("tls")] == ["ok"] * 4
+        assert [(e["bytes"], e["complete"]) for e in relay.of("http.body")][0] == (BIG, True)
+    down, up = relay.of("flow.close")
+    assert down["server_to_client"] > BIG and up["client_to_server"] > BIG
