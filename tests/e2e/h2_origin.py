@@ -2,7 +2,7 @@
 
 The path says what comes back: /size/N (N bytes of origins.pattern), /big-head/N (a header of N bytes, so CONTINUATION),
 /trailers (a gRPC answer), /cut/N (N bytes, then RST_STREAM), /last (GOAWAY, then the open streams are finished),
-/length/N/M (N bytes stated, M sent), /echo (how many bytes were sent here). `served` lists (method, path, stream).
+/length/N/M (N bytes stated, M sent), /together/N/M (N bytes, as soon as M streams wait for theirs on this connection), /echo (how many bytes were sent here). `served` lists (method, path, stream).
 """
 import socket
 import ssl
@@ -19,6 +19,7 @@ import origins
 class H2Connection:
     def __init__(self, raw, served, window):
         self.raw, self.served, self.waiting, self.uploads, self.closing = raw, served, {}, {}, False
+        self.together = []
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.h2.local_settings = h2.settings.Settings(client=False, initial_values={
             h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 200,
@@ -76,6 +77,10 @@ class H2Connection:
             self.body(stream, origins.pattern(numbers[0]), cut=True)
         elif name == "length":
             self.body(stream, origins.pattern(numbers[1]), stated=numbers[0])
+        elif name == "together":
+            self.together.append((stream, numbers[0]))
+            if len(self.together) == numbers[1]:
+                self.answer_together()
         elif name == "last":
             self.closing = True
             self.flush()
@@ -84,6 +89,11 @@ class H2Connection:
             self.body(stream, b"last")
         else:
             self.h2.send_headers(stream, [(":status", "404")], end_stream=True)
+
+    def answer_together(self):
+        for stream, size in self.together:
+            self.body(stream, origins.pattern(size))
+        self.together = []
 
     def send_body(self, stream):
         body, trailers, cut = self.waiting[stream]
