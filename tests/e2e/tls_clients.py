@@ -104,7 +104,7 @@ def requests(place):
 
 NODE = """
 const https = require("https");
-const get = url => new Promise(done => https.get(url, {agent: false, timeout: 20000}, answer => {
+const get = url => new Promise(done => https.get(url, {headers: {connection: "close"}, timeout: 20000}, answer => {
     answer.resume(); answer.on("end", () => done("0")); }).on("error", error => done("1 " + error.code + " " + error.message)));
 (async () => { for (const url of process.argv.slice(1)) console.log(await get(url)); })();
 """
