@@ -12,6 +12,7 @@ const struct command command_table[] = {
          "look whether a command would work, before it is run"},
         {"report", command_report, FOR_REPORT, OPERAND_FILE, "explain a record again"},
         {"tail", command_tail, FOR_TAIL, OPERAND_FILE, "follow a record that is being written"},
+        {"diff", command_diff, FOR_DIFF, OPERAND_FILE, "tell in what two runs differ"},
         {"explain", command_explain, 0, OPERAND_FINDING, "tell what a finding means"},
         {"config", command_config, FOR_RUN | FOR_RELAY, OPERAND_NONE,
          "print the options that are set, and where each was said"},

@@ -33,6 +33,7 @@ int command_relay(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_tail(int argc, char **argv);
+int command_diff(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_config(int argc, char **argv);
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FOR_EVERY = FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_TAIL | FOR_CHECK };
+enum { FOR_EVERY = FOR_RUN | FOR_RELAY | FOR_REPORT | FOR_TAIL | FOR_DIFF | FOR_CHECK };
 
 #define AT(field) offsetof(struct options, field)
 
@@ -137,12 +137,13 @@ const struct option_def option_table[] = {
         {"drain", 0, "SECONDS", NULL, FOR_RUN | FOR_RELAY, OPTION_STRING, AT(drain), true,
          "time that open connections get when the command has ended or the relay is told to stop "
          "(default: 2)"},
-        {"format", 0, "FORMAT", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING, AT(format), true,
+        {"format", 0, "FORMAT", NULL, FOR_REPORT | FOR_DIFF | FOR_CHECK, OPTION_STRING, AT(format),
+         true,
          "form of the report: text for a person, json for programs, html a page that needs nothing "
          "else, har the requests, otlp and trace for viewers of traces, github annotations of a "
-         "job (default: text; check has text and json)"},
-        {"output", 0, "FILE", NULL, FOR_REPORT | FOR_CHECK, OPTION_STRING, AT(output), true,
-         "write the report here (default: standard output)"},
+         "job (default: text; check and diff have text and json)"},
+        {"output", 0, "FILE", NULL, FOR_REPORT | FOR_DIFF | FOR_CHECK, OPTION_STRING, AT(output),
+         true, "write the report here (default: standard output)"},
         {"lines", 'n', "NUMBER", NULL, FOR_TAIL | ONLY_TYPED, OPTION_STRING, AT(lines), true,
          "begin with so many of the events that are there already (default: 10)"},
         {"from-start", 0, NULL, NULL, FOR_TAIL | ONLY_TYPED, OPTION_FLAG, AT(from_start), true,

@@ -2,7 +2,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/paths.h"
-#include "explain/explain.h"
+#include "cli/records.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,34 +16,6 @@ static void usage(void)
         options_help(FOR_REPORT);
         puts("\nexit status: 0 when nothing is wrong, 1 when there is an error finding, 2 on bad "
              "input.");
-}
-
-static int read_events(const char *path, struct record_events *events)
-{
-        int result = record_read(path, events);
-
-        if (result == -EINVAL)
-                fprintf(stderr, "tapline: %s is not a record of tapline\n", path);
-        else if (result == -ENODATA)
-                fprintf(stderr, "tapline: the record %s is empty\n", path);
-        else if (result < 0)
-                fprintf(stderr, "tapline: cannot read the record %s: %s\n", path,
-                        strerror(-result));
-        return result;
-}
-
-static struct catalogue *load_catalogue(void)
-{
-        char *path = path_catalogue(), *user = path_config("catalogue.conf"), *error = NULL;
-        struct catalogue *catalogue = NULL;
-
-        if (path == NULL || catalogue_load(&catalogue, path, user, &error) < 0)
-                fprintf(stderr, "tapline: %s; package managers are not recognised\n",
-                        error != NULL ? error : "no catalogue.conf");
-        free(path);
-        free(user);
-        free(error);
-        return catalogue;
 }
 
 static int write_format(const struct record_events *events, const struct explanation *ex,
@@ -71,18 +43,10 @@ static int write_format(const struct record_events *events, const struct explana
 static int write_report(const struct record_events *events, const struct explanation *ex,
                         const struct options *o, const char *path)
 {
-        FILE *out = o->output != NULL ? fopen(o->output, "we") : stdout;
-        int result = out == NULL ? -errno : write_format(events, ex, o, path, out);
+        FILE *out = records_output(o);
 
-        if (out != NULL && fflush(out) != 0 && result == 0)
-                result = -errno;
-        if (out != NULL && out != stdout && fclose(out) != 0 && result == 0)
-                result = -errno;
-        if (result < 0)
-                fprintf(stderr, "tapline: cannot write the report%s%s: %s\n",
-                        o->output != NULL ? " " : "", o->output != NULL ? o->output : "",
-                        strerror(-result));
-        return result;
+        return records_finish(out, o,
+                              out == NULL ? -errno : write_format(events, ex, o, path, out));
 }
 
 static bool has_error(const struct explanation *ex)
@@ -100,9 +64,9 @@ static int report(const struct options *o, const char *path)
         struct catalogue *catalogue;
         int status = EXIT_USAGE;
 
-        if (read_events(path, &events) < 0)
+        if (records_read(path, &events) < 0)
                 return EXIT_USAGE;
-        catalogue = load_catalogue();
+        catalogue = records_catalogue();
         if (explain(&events, catalogue, &ex) == 0) {
                 if (write_report(&events, &ex, o, path) == 0)
                         status = has_error(&ex) ? 1 : 0;

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CONTRIB = Path(__file__).resolve().parents[2] / "contrib" / "completions"
-SUBCOMMANDS = ["run", "relay", "check", "report", "tail", "explain", "config"]
+SUBCOMMANDS = ["run", "relay", "check", "report", "tail", "diff", "explain", "config"]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from tree import ROOT, source_files
 
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
-SUBCOMMANDS = ["run", "relay", "report", "check", "tail", "explain", "config"]
+SUBCOMMANDS = ["run", "relay", "report", "check", "tail", "diff", "explain", "config"]
 NOT_KEYS = {"help", "config", "lines", "from_start", "event", "pid", "flow"}  # options that have no place in a file
 
 
