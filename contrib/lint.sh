@@ -27,7 +27,8 @@ queue=$(echo '#include <sys/queue.h>' | gcc -E -M -x c - | tr ' ' '\n' | grep 's
 sources=$(find include preload relay tests -name '*.[ch]' | sort)
 units=$(find preload relay -name '*.c' | sort)
 jobs=$(getconf _NPROCESSORS_ONLN)
-relay_flags='-std=gnu11 -D_GNU_SOURCE -Irelay -Iinclude -DTAPLINE_LIBDIR="/l" -DTAPLINE_DATADIR="/d"'
+# The page's style and script as strings, which the builds below make.
+relay_flags="-std=gnu11 -D_GNU_SOURCE -Irelay -Iinclude -I$work/gcc/page -DTAPLINE_LIBDIR=\"/l\" -DTAPLINE_DATADIR=\"/d\""
 preload_flags='-std=gnu11 -D_GNU_SOURCE -Ipreload -Iinclude'
 
 # clang-tidy exits 0 on warnings unless WarningsAsErrors is set, which .clang-tidy does.
@@ -54,12 +55,13 @@ tidy() {
                 --suppress=internalAstError --suppress=uninitvar \
                 --include="$queue" --include=/usr/include/uthash.h --include=/usr/include/utlist.h \
                 -D_GNU_SOURCE -D__x86_64__ -DTAPLINE_LIBDIR='""' -DTAPLINE_DATADIR='""' \
-                -Iinclude -Irelay -Ipreload $units
+                -Iinclude -Irelay -Ipreload -I"$work/gcc/page" $units
         run "clang-tidy relay" tidy relay "$relay_flags"
         run "clang-tidy preload" tidy preload "$preload_flags"
         for script in contrib/*.sh; do
                 run "sh -n $script" sh -n "$script"
         done
+        run "bash -n" bash -n contrib/completions/tapline.bash
         if command -v mandoc >/dev/null; then
                 run "mandoc" mandoc -T lint -W warning docs/tapline.1
         fi

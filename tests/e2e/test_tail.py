@@ -139,7 +139,7 @@ class Writer:
 
     def __init__(self, path):
         self.file = open(path, "ab", buffering=0)
-        lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, (1 << 40) + os.getpid(), 1, 0)
+        lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, (1 << 30) + os.getpid(), 1, 0)
         fcntl.fcntl(self.file.fileno(), F_OFD_SETLK, lock)
 
     def event(self, kind, **fields):
