@@ -23,9 +23,10 @@ struct record {
         char buffer[BUFFER_CAP];
 };
 
-/* Who writes holds a lock on a byte of its own, this far into the file and no data of ours, for as long
- * as it is open: bytes that are locked may be written. That nobody does shows a reader that nothing
- * more will come, however the writer ended. No process has a number above 2^22 (proc(5), pid_max). */
+/* Who writes holds a lock on a byte of its own, this far into the file and no data of ours, for as
+ * long as it is open: bytes that are locked may be written. That nobody does shows a reader that
+ * nothing more will come, however the writer ended. No process has a number above 2^22 (proc(5),
+ * pid_max). */
 enum { WRITERS = 1 << 30, WRITERS_LEN = 1 << 23 };
 
 static void mark_writer(int fd)
