@@ -178,7 +178,7 @@ static void on_close(struct timeline *t, size_t at, int64_t now_us)
 static void on_request(struct timeline *t, size_t at, int64_t now_us)
 {
         const json_t *event = t->events->items[at];
-        struct span *connection = connection_of(t, event, now_us);
+        struct span *connection = find(t, SPAN_CONNECTION, event_get_int(event, "flow", 0));
         int64_t id = event_get_int(event, "request", 0);
         struct span *span = begin_of(t, SPAN_REQUEST, find(t, SPAN_REQUEST, id) == NULL ? id : 0,
                                      event, now_us);
@@ -336,12 +336,11 @@ static char *request_outcome(const struct timeline *t, const struct span *span)
 {
         const json_t *answer = timeline_event(t, span, "http.response");
         const json_t *body = timeline_event(t, span, "http.body");
-        char *head = line_subject(answer), *rest = line_outcome(body), *all = NULL;
+        char *head = answer != NULL ? line_subject(answer) : strdup("no answer");
+        char *rest = line_outcome(body), *all = NULL;
 
-        if (answer == NULL && body == NULL)
-                return strdup("no answer");
         if (head != NULL && rest != NULL)
-                all = text_format("%s%s%s", head, *head != '\0' && *rest != '\0' ? ", " : "", rest);
+                all = text_format("%s%s%s", head, *rest != '\0' ? ", " : "", rest);
         free(head);
         free(rest);
         return all;
