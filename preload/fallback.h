@@ -5,6 +5,11 @@
 
 #include "tapline_wire.h"
 
+#include <fcntl.h>
+
+/* How that file is opened: without O_NONBLOCK a FIFO in its place would hold the program. */
+#define FALLBACK_OPEN (O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+
 /* paths is NUL-terminated. Keeps errno. Raw system calls only. */
 void fallback_file(const struct wire_file *file, const char *paths);
 

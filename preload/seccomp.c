@@ -6,6 +6,7 @@
  * program (that of a container) changes nothing. */
 #include "bpf.h"
 #include "config.h"
+#include "fallback.h"
 #include "files_syscall.h"
 #include "real.h"
 #include "sys.h"
@@ -81,8 +82,7 @@ static bool is_harmless(const struct sock_fprog *filter)
                lets_pass(filter, SYS_fcntl, 0, F_DUPFD_CLOEXEC, FD) &&
                lets_pass(filter, SYS_mmap, 0, 65536, PROT_READ | PROT_WRITE) &&
                lets_pass(filter, SYS_openat, AT_FDCWD, 0, O_RDONLY | O_CLOEXEC) &&
-               lets_pass(filter, SYS_openat, AT_FDCWD, 0,
-                         O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW) &&
+               lets_pass(filter, SYS_openat, AT_FDCWD, 0, FALLBACK_OPEN) &&
                lets_pass(filter, SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0);
 }
 

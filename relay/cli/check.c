@@ -1,6 +1,7 @@
 /* tapline check: would it work? Looks before anything is run. */
 #include "cli/check.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "cli/paths.h"
 #include "explain/explain.h"
 
@@ -96,6 +97,8 @@ struct check_item *check_explain(struct check *check, const char *what, json_t *
         struct explanation ex;
 
         if (all.items == NULL || end == NULL) {
+                free(all.items);
+                json_decref(end);
                 check->oom = true;
                 return NULL;
         }
@@ -137,7 +140,7 @@ static bool has_problem(const struct check *check)
 static int print(const struct check *check)
 {
         const struct options *o = check->options;
-        FILE *out = o->output != NULL ? fopen(o->output, "we") : stdout;
+        FILE *out = o->output != NULL ? output_open(o->output) : stdout;
         int result;
 
         if (out == NULL)

@@ -1,5 +1,6 @@
 /* See records.h. */
 #include "cli/records.h"
+#include "cli/output.h"
 #include "cli/paths.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ struct catalogue *records_catalogue(void)
 
 FILE *records_output(const struct options *o)
 {
-        return o->output != NULL ? fopen(o->output, "we") : stdout;
+        return o->output != NULL ? output_open(o->output) : stdout;
 }
 
 int records_finish(FILE *out, const struct options *o, int result)

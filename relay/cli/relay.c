@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@ static void usage(void)
 static int clear_socket(const char *path)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
+        struct stat st;
         int fd, error;
 
         if (strlen(path) >= sizeof address.sun_path) {
@@ -59,7 +61,8 @@ static int clear_socket(const char *path)
                         path);
                 return -1;
         }
-        if (error == ECONNREFUSED)
+        /* A file refuses too. */
+        if (error == ECONNREFUSED && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
                 unlink(path);
         return 0;
 }

@@ -12,7 +12,7 @@ static int check(int fd)
 
         if (fstat(fd, &st) < 0)
                 return -errno;
-        if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+        if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink > 1)
                 return -EPERM;
         return (st.st_mode & 077) != 0 && fchmod(fd, 0600) < 0 ? -errno : 0;
 }

@@ -56,7 +56,8 @@ static int open_file(const char *path)
 
         if (fd < 0)
                 return errno == ELOOP ? -EPERM : -errno;
-        if (fstat(fd, &st) < 0 || st.st_uid != geteuid()) {
+        /* A second name of a file is a way to have another one written to. */
+        if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || st.st_nlink > 1) {
                 close(fd);
                 return -EPERM;
         }
