@@ -93,7 +93,7 @@ $B/relay/explain/report_html.o: $B/page/report.css.inc $B/page/report.js.inc
 
 $(PRELOAD_OBJ): $B/%.o: %.c $B/flags | $B/deps
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) $(PRELOAD_CPP) $(CFLAGS) $(PRELOAD_C) -c -o $@ $<
+	$(CC) $(STD) $(WARN) $(PRELOAD_CPP) $(CFLAGS) $(PRELOAD_C) $(if $(FUZZER),$(SANFLAGS) $(FUZZER)) -c -o $@ $<
 
 $B/tapline: $(RELAY_OBJ) $(SHARED_OBJ)
 	$(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS) $(RELAY_LD) -o $@ $^ $(RELAY_LIBS)
