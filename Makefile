@@ -285,7 +285,7 @@ check-mutation: all
 
 #: make disk-table what each package manager says of each fault of its cache's disk; writes docs/findings/disks.md (root)
 disk-table: all
-	sh contrib/deps.sh install build check
+	sh contrib/deps.sh install build check catalogue
 	$(PYTHON) tests/disks/table.py $B --write
 
 #: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors

@@ -95,7 +95,8 @@ static struct place place_of(const struct facts *facts, const struct file_fault 
 /* An existing file of another user; or a directory of another user, in the cache, into which that
  * user could write: left behind by sudo. A directory that nobody may write, or one above the cache,
  * is a matter of permissions. */
-static bool is_of_other_user(const json_t *event, const struct place *place, const char *path)
+static bool is_of_other_user(const struct facts *facts, const json_t *event,
+                             const struct place *place, const char *path)
 {
         int64_t owner = event_get_int(event, "owner", -1), uid = event_get_int(event, "uid", -1);
         const char *mode = event_get_str(event, "mode"), *at = filefault_at(event);
@@ -106,8 +107,8 @@ static bool is_of_other_user(const json_t *event, const struct place *place, con
                 return true;
         if (mode != NULL && (strtol(mode, NULL, 8) & MODE_OWNER_WRITE) == 0)
                 return false;
-        if (place->root != NULL)
-                return text_is_below(at, place->root->path);
+        if (place->root != NULL) /* one of a tool's directories may lie in another one */
+                return tools_root_of(&facts->tools, place->root->tool, at) != NULL;
         return strlen(at) >= place->root_len && strncmp(at, path, place->root_len) == 0;
 }
 
@@ -177,8 +178,8 @@ static enum finding_code code_of_home(const struct facts *facts, const json_t *e
         return FINDING_CODE_COUNT;
 }
 
-static enum finding_code code_of_cache(const json_t *event, const struct place *place,
-                                       const char *path)
+static enum finding_code code_of_cache(const struct facts *facts, const json_t *event,
+                                       const struct place *place, const char *path)
 {
         bool in_the_way = event_field_is(event, "errno", "EEXIST") &&
                           event_field_is(event, "type", "file") &&
@@ -192,8 +193,9 @@ static enum finding_code code_of_cache(const json_t *event, const struct place *
                 return IN_LIST(event, "errno", read_errnos) ? FINDING_CACHE_NOT_READABLE
                                                             : FINDING_CODE_COUNT;
         if (event_field_is(event, "errno", "EACCES") || event_field_is(event, "errno", "EPERM"))
-                return is_of_other_user(event, place, path) ? FINDING_CACHE_OWNED_BY_OTHER_USER
-                                                            : FINDING_CACHE_NOT_WRITABLE;
+                return is_of_other_user(facts, event, place, path)
+                               ? FINDING_CACHE_OWNED_BY_OTHER_USER
+                               : FINDING_CACHE_NOT_WRITABLE;
         return IN_LIST(event, "errno", write_errnos) ? FINDING_CACHE_NOT_WRITABLE
                                                      : FINDING_CODE_COUNT;
 }
@@ -214,7 +216,7 @@ static enum finding_code code_of(const struct facts *facts, const struct file_fa
         if (code != FINDING_CODE_COUNT)
                 return code;
         if (place->root_len > 0)
-                return code_of_cache(fault->event, place, path);
+                return code_of_cache(facts, fault->event, place, path);
         return place->in_temp && temporary_is_broken(facts, fault) ? FINDING_TEMP_NOT_WRITABLE
                                                                    : FINDING_CODE_COUNT;
 }
@@ -305,6 +307,10 @@ static bool is_needed(const json_t *event, enum finding_code code, const struct 
                 return true;
         if (code == FINDING_TOO_MANY_OPEN_FILES || code == FINDING_CROSS_DEVICE_RENAME)
                 return false;
+        /* Where the cache itself is a file, nothing in it can be had. */
+        if (code == FINDING_PATH_COMPONENT_NOT_A_DIRECTORY && place->root != NULL &&
+            text_is_below(place->root->path, filefault_at(event)))
+                return !place->root->cache->optional;
         return place->root_len > 0 && !place->harmless &&
                !(place->root != NULL && place->root->cache->optional);
 }

@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent / "index")]
+sys.path[:0] = [str(HERE.parent / name) for name in ("e2e", "index", "clients_table")]
 
 import certs as certs_module  # noqa: E402
 import projects  # noqa: E402
+import registries  # noqa: E402
 import runner  # noqa: E402
 import user as user_module  # noqa: E402
 import venvs  # noqa: E402
@@ -124,8 +125,47 @@ def go(sandbox, index):
     return ["/usr/local/go/bin/go", "build"], ".cache/go-build", {"GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
 
 
+def gradle(sandbox, index):
+    sandbox.user.make_file(sandbox.work / "build.gradle")
+    sandbox.user.make_file(sandbox.work / "settings.gradle")
+    return (["gradle", "--offline", "--no-daemon", "-q", "tasks"], ".gradle",
+            {"JAVA_TOOL_OPTIONS": f"-Duser.home={sandbox.home}"})
+
+
+def cargo(sandbox, index):
+    """Debian's, to which sparse registries are an unstable feature."""
+    index.files.update(registries.cargo(index.url))
+    make = sandbox.user.make_file
+    make(sandbox.work / "Cargo.toml", '[package]\nname = "demo"\nversion = "0.1.0"\n[dependencies]\nmoss = "1"\n')
+    make(sandbox.work / "src/lib.rs")
+    make(sandbox.work / ".cargo/config.toml", '[source.crates-io]\nreplace-with = "local"\n'
+                                              f'[source.local]\nregistry = "sparse+{index.url}/cargo/"\n')
+    return ["/usr/bin/cargo", "-Z", "sparse-registry", "fetch"], ".cargo", {
+        "RUSTC_BOOTSTRAP": "1", "CARGO_HTTP_CAINFO": index.ca}
+
+
+def gem(sandbox, index):
+    index.files.update(registries.gem(index.url, sandbox.root / "gem"))
+    return (["gem", "install", "--user-install", "--no-document", "--clear-sources", "--source", f"{index.url}/gems/", "moss"],
+            ".local/share/gem", {})
+
+
+def bundler(sandbox, index):
+    index.files.update(registries.gem(index.url, sandbox.root / "gem"))
+    sandbox.user.make_file(sandbox.work / "Gemfile", f'source "{index.url}/gems/"\ngem "moss"\n')
+    return ["bundle", "install"], ".bundle", {"BUNDLE_PATH": sandbox.work / "gems"}
+
+
+def composer(sandbox, index):
+    index.files.update(registries.composer(index.url))
+    sandbox.user.make_file(sandbox.work / "composer.json", (
+        f'{{"repositories": [{{"type": "composer", "url": "{index.url}/composer"}}, {{"packagist": false}}], '
+        '"require": {"trees/moss": "1.0.0"}}'))
+    return ["composer", "install", "-n"], ".cache/composer", {"COMPOSER_CAFILE": index.ca}
+
+
 TOOLS = {"pip": pip, "Poetry": poetry, "uv": uv, "npm": npm, "Yarn (classic)": yarn, "pnpm": pnpm,
-         "Maven": maven, "Go": go}
+         "Cargo": cargo, "RubyGems": gem, "Bundler": bundler, "Composer": composer, "Maven": maven, "Gradle": gradle, "Go": go}
 
 
 class Lab:

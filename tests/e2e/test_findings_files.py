@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 import projects
+import toolkits
 import user as user_module
 import venvs
 from findings_lab import explained, pasted, slow
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients_table"))
+import registries  # noqa: E402
 
 UV = ("uv",)
 
@@ -128,6 +132,22 @@ def test_cross_device_rename(sandbox, uv, index, private_mounts):
     mounts = f"mount -t tmpfs -o size=4m,mode=755,uid={sandbox.user.mount_uid} other '{inner}'"
     done = explained(sandbox, argv, "cross-device-rename", "EXDEV", inner, env=env, mounts=mounts)
     pasted(sandbox, done, argv, env=env, mounts=mounts)
+
+
+def test_cargo_home_is_a_file(sandbox, index):
+    """The first that fails is .package-cache, which Cargo does without when it may not write it; but not here."""
+    index.files.update(registries.cargo(index.url))
+    make = sandbox.user.make_file
+    make(sandbox.work / "Cargo.toml", '[package]\nname = "demo"\nversion = "0.1.0"\n[dependencies]\nmoss = "1"\n')
+    make(sandbox.work / "src/lib.rs")
+    make(sandbox.work / ".cargo/config.toml", '[source.crates-io]\nreplace-with = "local"\n'
+                                              f'[source.local]\nregistry = "sparse+{index.url}/cargo/"\n')
+    where = make(sandbox.home / ".cargo", "not a directory\n")
+    argv = [toolkits.program("cargo"), "-Z", "sparse-registry", "fetch"]
+    env = {"CARGO_HTTP_CAINFO": index.ca, "RUSTC_BOOTSTRAP": "1"}
+    done = explained(sandbox, argv, "path-component-not-a-directory", where, "ENOTDIR", env=env,
+                     name="path-component-not-a-directory-cargo")
+    pasted(sandbox, done, argv, env=env)
 
 
 def test_noexec(sandbox, private_mounts):

@@ -8,13 +8,20 @@ QUIET=all (make check-quiet) runs it all, cold and warm.
 import itertools
 import os
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 
 import projects
 import runner
+import toolkits
 import venvs
-from findings_lab import Faulty, answer
+from findings_lab import Faulty, answer, index_module
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients_table"))
+import git  # noqa: E402
+import registries  # noqa: E402
 
 ALL = os.environ.get("QUIET") == "all"
 COUNTER = itertools.count()
@@ -86,6 +93,13 @@ def without_temp(lab):
     return ["env", f"TMPDIR={lab.sandbox.root}/no/such/place", *lab.pip("grove")]
 
 
+def pip_hashes(lab):
+    files = index_module._catalogue()["python"]["moss"]
+    sums = " ".join(f"--hash=sha256:{file.sha256}" for file in files)
+    lab.sandbox.user.make_file(lab.sandbox.work / "locked.txt", f"moss {sums}\n".replace("moss ", "moss==1.0 ", 1))
+    return lab.pip("--no-deps", "--require-hashes", "-r", "locked.txt")
+
+
 def npm_project(lab):
     projects.npm(lab.sandbox)
     return lab.npm("install")
@@ -105,6 +119,34 @@ def npm_logs_not_writable(lab):
 def poetry_lock(lab):
     projects.poetry(lab.sandbox, lab.index.url + "/simple/")
     return [lab.tool("poetry") / "bin/poetry", "lock", "-n"]
+
+
+def poetry_then(*words):
+    def make(lab):
+        return ["sh", "-c", f"rm -f poetry.lock; {' '.join(map(str, poetry_lock(lab)))} && {lab.tool('poetry')}/bin/poetry {' '.join(words)}"]
+    return make
+
+
+def git_clone(lab):
+    lab.index.tree = lab.directory / f"tree{next(COUNTER)}"
+    lab.index.tree.mkdir()
+    git.make(lab.index.tree / "moss.git", {"moss": b"moss\n"})
+    return ["sh", "-c", f"rm -rf moss; git -c http.sslCAInfo={lab.index.ca} clone -q {lab.index.url}/git/moss.git"]
+
+
+def cargo_fetch(lab):
+    lab.index.files.update(registries.cargo(lab.index.url))
+    make = lab.sandbox.user.make_file
+    make(lab.sandbox.work / "Cargo.toml", '[package]\nname = "demo"\nversion = "0.1.0"\n[dependencies]\nmoss = "1"\n')
+    make(lab.sandbox.work / "src/lib.rs", "")
+    make(lab.sandbox.work / ".cargo/config.toml", '[source.crates-io]\nreplace-with = "local"\n'
+                                                  f'[source.local]\nregistry = "sparse+{lab.index.url}/cargo/"\n')
+    return ["env", f"CARGO_HTTP_CAINFO={lab.index.ca}", "RUSTC_BOOTSTRAP=1", toolkits.program("cargo"), "-Z",
+            "sparse-registry", "fetch"]
+
+
+def shell(script):
+    return lambda lab: ["sh", "-c", script.format(url=lab.index.url, ca=lab.index.ca, tmp=lab.sandbox.root)]
 
 
 def happy_eyeballs(lab):
@@ -161,6 +203,34 @@ MORE = {
     "requests-retries": lambda lab: python(lab, RETRIES),
     "urllib": lambda lab: python(lab, "import urllib.request, sys; urllib.request.urlopen(sys.argv[1] + '/echo').read()"),
     "shell-404-is-an-answer": lambda lab: lab.curl("/status/404"),
+    "pip-hashes": pip_hashes,
+    "pip-wheel": lambda lab: [lab.python(), "-m", "pip", "wheel", "-q", "--no-deps", "--index-url", f"{lab.index.url}/simple/",
+                              "-w", "wheels", "moss"],
+    "pip-report": lambda lab: [lab.python(), "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed", "--report", "report.json",
+                               "--index-url", f"{lab.index.url}/simple/", "grove"],
+    "pip-find-links": lambda lab: [lab.python(), "-m", "pip", "download", "-q", "--no-index", "--find-links",
+                                   f"{lab.index.url}/simple/moss/", "-d", "out", "moss"],
+    "pip-redirected": lambda lab: lab.pip("moss", index=lab.faulty(lambda h: h.path.startswith("/files/") and "?" not in h.path and answer(
+        h, 302, b"", Location=h.path + "?again"))),
+    "uv-compile": lambda lab: ["sh", "-c", f"echo grove | {lab.tool('uv')} pip compile -q --index-url {lab.index.url}/simple/ -"],
+    "uv-venv": lambda lab: [lab.tool("uv"), "venv", "-q", "--clear", "env"],
+    "npm-ci": lambda lab: ["sh", "-c", f"{' '.join(map(str, npm_project(lab)))} && {lab.tool('npm')} ci"],
+    "npm-pack": lambda lab: lab.npm("pack", "moss-js"),
+    "npm-outdated-none": lambda lab: ["sh", "-c", f"{' '.join(map(str, npm_project(lab)))} && {lab.tool('npm')} ls"],
+    "poetry-check": poetry_then("check"),
+    "poetry-install": poetry_then("install", "-n", "--no-root"),
+    "git-clone": git_clone,
+    "cargo": cargo_fetch,
+    "wget": shell("wget -q --ca-certificate={ca} -O x {url}/bytes/1000"),
+    "wget-resumed": shell("curl -sS -r 0-99 -o x {url}/files/moss-1.0-py3-none-any.whl; wget -q -c --ca-certificate={ca} -O x "
+                          "{url}/files/moss-1.0-py3-none-any.whl"),
+    "curl-post": shell("curl -sS -o x -d something {url}/echo"),
+    "curl-cookie": shell("curl -sSL -c jar -o x {url}/login/somebody"),
+    "curl-http10": shell("curl -sS -0 -o x {url}/echo"),
+    "curl-expect-100": shell("head -c 100000 /dev/zero | curl -sS -o x -H 'Expect: 100-continue' --data-binary @- {url}/echo"),
+    "lock-waited-for": shell("flock lock sleep 0.3 & sleep 0.1; flock -w 5 lock true"),
+    "search-in-path": shell("mkdir -p bin; : >bin/curl; PATH=$PWD/bin:$PATH; curl -sS -o x {url}/echo"),
+    "copied-by-hand": shell("cp -r /usr/share/doc/curl copy 2>/dev/null; mv copy moved; rm -r moved; curl -sS -o x {url}/echo"),
     "curl-304": lambda lab: ["sh", "-c", f"curl -sS -o x --etag-save etag {lab.index.url}/simple/moss/ && "
                              f"curl -sS -o x --etag-compare etag {lab.index.url}/simple/moss/"],
 }
