@@ -14,6 +14,8 @@ enum {
         /* RFC 9849 section 11.3: the client has verified the outer name, and wants the inner one.
          */
         ALERT_ECH_REQUIRED = 121,
+        READ_RECORDS = 8, /* at a time: a call of recv(2) costs more than decrypting one */
+        READ_ALIGN = 3,   /* that OpenSSL leaves in front, so that plaintext is aligned */
 };
 
 static bool is_distrust(int alert)
@@ -116,8 +118,20 @@ static void client_failed(struct intercept *ic)
                       "client closed during the handshake", error, error ? &ic->origin : NULL);
 }
 
+/* OpenSSL reads ahead to the end of its buffer. Of a record that is cut there it then reads what is
+ * missing, and no more, with a call of its own: so the buffer ends where a full record does. */
+static void fit_read_buffer(SSL *ssl)
+{
+        size_t around = SSL_version(ssl) == TLS1_3_VERSION ? 5 + 1 + 16 : 5 + 8 + 16;
+
+        SSL_set_default_read_buffer_len(ssl, READ_RECORDS * (SSL3_RT_MAX_PLAIN_LENGTH + around) +
+                                                     READ_ALIGN);
+}
+
 static void client_ready(struct intercept *ic)
 {
+        fit_read_buffer(ic->client.ssl);
+        fit_read_buffer(ic->origin.ssl);
         wire_open(&ic->client.wire);
         pcap_leg_ready(ic->client.wire.capture);
         ic->ready_ms = session_now_ms();

@@ -41,7 +41,7 @@ static void set_common(SSL_CTX *ctx)
         SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
         SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
-        /* Four records at a time: a call of recv(2) costs more than decrypting one. */
+        /* As much at a time as has come; client.c fits the buffer to records when it knows them. */
         SSL_CTX_set_read_ahead(ctx, 1);
         SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);

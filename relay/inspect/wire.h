@@ -37,7 +37,7 @@ struct wire {
         size_t cork_len;
 };
 
-enum { WIRE_CORK = 65536 + 2048 }; /* four full TLS records with what encryption adds */
+enum { WIRE_CORK = 131072 + 4096 }; /* eight full TLS records with what encryption adds */
 
 /* The method for wire_bio; one per process is enough. NULL when out of memory. Caller owns. */
 BIO_METHOD *wire_method_new(void);
