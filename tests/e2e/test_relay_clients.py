@@ -193,6 +193,38 @@ def test_told_of_the_relay_for_plain_http(sandbox, plain_origin, name):
     assert len(relay.of("http.body", complete=True)) == len(served)
 
 
+# -- SOCKS: what of it each client has (Node and npm have none of their own)
+
+FETCH_SOCKS = """public class Fetch { public static void main(String[] words) throws Exception {
+    System.out.println(new String(new java.net.URL(words[0]).openStream().readAllBytes())); } }"""
+
+
+def by_socks(client, url):
+    return client.argv, {"ALL_PROXY": url, "all_proxy": url, "https_proxy": url, "HTTPS_PROXY": url}
+
+
+def java_by_socks(sandbox, client, url):
+    sandbox.user.make_file(sandbox.work / "Fetch.java", FETCH_SOCKS)
+    host, port = url.rpartition("/")[2].split(":")
+    program, *rest = client.argv
+    return [program, f"-DsocksProxyHost={host}", f"-DsocksProxyPort={port}", "-DsocksNonProxyHosts=", *rest], {}
+
+
+@pytest.mark.parametrize("name", ["curl", "git", "cargo", "apt", "java"])
+def test_told_of_the_relay_by_socks(sandbox, origin, name):
+    client, before = CLIENTS[name](sandbox, origin), len(origin.served())
+    with Relay(sandbox) as relay:
+        url = relay.url.replace("http", "socks5h")
+        argv, env = java_by_socks(sandbox, client, url) if name == "java" else by_socks(client, url)
+        if name == "apt":
+            argv = [*argv, "-o", f"Acquire::https::Proxy={url}"]
+        done = sandbox.run(argv, {**client.env, **env}, timeout=120)
+        client.check(done)
+        relay.stop()
+    served = connections_since(origin, before)
+    assert served and len(relay.of("connect", kind="socks", port=origin.port)) >= len(served), "something went past the relay"
+
+
 # -- HTTP/2 inside the tunnel
 
 def http2_argv(origin, ca):
@@ -255,6 +287,18 @@ def test_go_told_of_the_relay(sandbox, origin):
     assert len(origin.served()) >= before + 3
     connects = relay.of("connect", kind="connect", name="index.example")
     assert len(connects) >= len(connections_since(origin, before)) > 0
+
+
+def test_go_told_of_the_relay_by_socks(sandbox, origin):
+    toolkits.go_project(sandbox)
+    env = toolkits.go_env(f"https://index.example:{origin.port}", origin.ca)
+    env = {**env, "GOPATH": sandbox.work / "go", "GOCACHE": sandbox.work / "go-cache", "GO111MODULE": "on"}
+    with ScriptedProxy(to_loopback) as proxy, Relay(sandbox, "--upstream", proxy.url) as relay:
+        done = sandbox.run([toolkits.program("go"), "mod", "download", "-x"],
+                           {**env, "https_proxy": relay.url.replace("http", "socks5")}, timeout=120)
+        assert done.returncode == 0, done
+        relay.stop()
+    assert relay.of("connect", kind="socks", name="index.example", port=origin.port)
 
 
 def test_go_is_not_redirected_and_nobody_says_so(sandbox, origin):
