@@ -68,6 +68,9 @@ int inspection_start(struct inspection *in, const struct options *o, struct reco
                 note_idle_options(o);
                 return 0;
         }
+        /* Where libcrypto could not set itself up, later calls of it end the process. */
+        if (OSSL_LIB_CTX_get0_global_default() == NULL)
+                return complain("prepare", "the cryptographic library", ENOMEM);
         result = trust_load(&in->trust, environ, &problem);
         if (result < 0)
                 return complain("read", "the certificates that this system trusts", -result);

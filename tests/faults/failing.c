@@ -1,6 +1,7 @@
 /* A preloaded library that makes one call of a process fail: FAIL="NAME:N:ERRNO" lets the Nth call
  * of NAME return -1 (or NULL) with ERRNO, and all others through; FAIL="NAME:N+:ERRNO" fails the
- * Nth and all after it. FAIL_COUNT=PATH writes how often each was called, at exit. For the relay
+ * Nth and all after it. FAIL_COUNT=PATH writes how often each was called, at exit, and then the
+ * numbers of those that came from a place (the innermost frames) that was new. For the relay
  * only: it names no other process, since what it starts is left alone (FAIL is taken out of the
  * environment). */
 #include <dlfcn.h>
@@ -55,6 +56,46 @@ static int chosen = -1, fail_errno, fail_all, trace; /* trace: FAIL_TRACE is set
 static unsigned long fail_at;
 static char count_path[4096];
 
+/* Places from which calls came, by a hash of their innermost frames. */
+enum { FRAMES = 5, PLACES = 1 << 16 };
+
+static atomic_ulong places[PLACES];
+
+struct first {
+        unsigned char call;
+        unsigned long n;
+};
+
+static struct first firsts[PLACES / 2];
+static atomic_uint first_count;
+static _Thread_local int noting; /* backtrace(3) may allocate */
+
+static void note_place(enum call call, unsigned long n)
+{
+        void *frames[FRAMES + 2];
+        unsigned long hash = call + 1, was = 0;
+        int depth;
+        unsigned at;
+
+        if (noting)
+                return;
+        noting = 1;
+        depth = backtrace(frames, FRAMES + 2);
+        noting = 0;
+        for (int i = 2; i < depth; i++)
+                hash = (hash ^ (unsigned long)frames[i]) * 0x9e3779b97f4a7c15ul;
+        for (at = (unsigned)(hash >> 48) % PLACES; was != hash; at = (at + 1) % PLACES) {
+                was = 0;
+                if (atomic_compare_exchange_strong(&places[at], &was, hash))
+                        break;
+                if (was == hash)
+                        return;
+        }
+        at = atomic_fetch_add(&first_count, 1);
+        if (at < PLACES / 2)
+                firsts[at] = (struct first){(unsigned char)call, n};
+}
+
 /* Where it died, for addr2line(1). */
 static void died(int number)
 {
@@ -103,13 +144,15 @@ __attribute__((destructor)) static void end(void)
         int fd = *count_path != '\0' ? (int)syscall(SYS_openat, AT_FDCWD, count_path,
                                                     O_WRONLY | O_CREAT | O_TRUNC, 0644)
                                      : -1;
-        char line[64];
-
-        for (int i = 0; fd >= 0 && i < CALL_COUNT; i++) {
-                int len =
-                        snprintf(line, sizeof line, "%s %lu\n", names[i], atomic_load(&counts[i]));
-
-                syscall(SYS_write, fd, line, (size_t)len);
+        if (fd < 0)
+                return;
+        *count_path = '\0';
+        for (int i = 0; i < CALL_COUNT; i++) {
+                dprintf(fd, "%s %lu", names[i], atomic_load(&counts[i]));
+                for (unsigned at = 0; at < first_count && at < PLACES / 2; at++)
+                        if (firsts[at].call == i)
+                                dprintf(fd, " %lu", firsts[at].n);
+                dprintf(fd, "\n");
         }
 }
 
@@ -118,6 +161,8 @@ static int fails(enum call call)
 {
         unsigned long n = atomic_fetch_add(&counts[call], 1) + 1;
 
+        if (*count_path != '\0')
+                note_place(call, n);
         if ((int)call != chosen || (fail_all ? n < fail_at : n != fail_at))
                 return 0;
         if (trace) {

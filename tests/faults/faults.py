@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Every call of the relay that can fail is made to fail, one at a time.
 
-    faults.py BUILD [--calls a,b] [--every N] [--jobs N] [--verbose]
+    faults.py BUILD [--calls a,b] [--jobs N] [--verbose]
 
-A relay is started under failing.so, and the same small day is lived through it: an explicit CONNECT, a plain http:// request, a
+A relay is started under failing.so, and the same small day is lived through it: an explicit CONNECT, one of a protocol unknown, a plain http:// request, a
 SOCKS5 client, a program that is redirected, one whose connection is refused, a failed write, and an inspected TLS connection.
-First each call is counted; then for each call and each number a relay is started in which that one fails. After each:
+First each call is counted; then for each call and each number (of many: one from each place in the code) a relay is started in which
+that one fails. After each:
 
 * no client hangs, and each saw either its answer, or an ordinary error: a status of 4xx or 5xx, an end or a reset;
 * the relay has not died of a signal, and either serves on or ended with a message on standard error;
 * a healthy client that comes afterwards is served, if the relay still runs;
+* no socket of it is left open in the relay, if it still runs;
 * the record can be read up to its last whole line.
 
 The allocations are those of the relay itself and of its libraries (OpenSSL, libuv, jansson).
@@ -104,16 +106,18 @@ def read_all(connection):
 class Day:
     """One relay and its clients."""
 
-    def __init__(self, build, shim, origins, folder, fail=None):
+    def __init__(self, build, shim, origins, folder, fail=None, idle=None):
+        self.idle = idle    # the sockets that a relay has after such a day on which nothing failed
         self.build, self.origins, self.folder = build, origins, folder
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
         self.control, self.record = folder / "s.sock", folder / "record.jsonl"
-        env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LD_PRELOAD": str(shim), "FAIL_COUNT": str(folder / "counts"),
-               "SSL_CERT_FILE": str(origins.certs.ca)}
+        env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LD_PRELOAD": str(shim), "SSL_CERT_FILE": str(origins.certs.ca)}
         if fail:
             env |= {"FAIL": fail, "FAIL_TRACE": "1"}     # where it was, for the message
+        else:
+            env["FAIL_COUNT"] = str(folder / "counts")
         argv = [build / "tapline", "relay", "--listen", f"127.0.0.1:{self.port}", "--socket", self.control, "--bypass", "none",
                 "--record", self.record, "--drain", "0.2", *INSPECT]
         self.stderr = open(folder / "stderr", "w+b")
@@ -162,6 +166,13 @@ class Day:
         connection.sendall(b"GET /t HTTP/1.1\r\nHost: a\r\n\r\n")
         return read_all(connection)
 
+    def opaque(self, connection):
+        """Of a protocol that nobody knows: its bytes go through pipes."""
+        if not self.connect(connection, self.origins.plain_port):
+            return b""
+        connection.sendall(b"\0\1\2 a protocol of its own")
+        return read_all(connection)
+
     def inspected(self, connection):
         if not self.connect(connection, self.origins.tls_port):
             return b""
@@ -201,6 +212,7 @@ class Day:
     def live(self):
         if self.listening():
             self.client("CONNECT", self.tunnelled)
+            self.client("opaque", self.opaque)
             self.client("http", self.forwarded)
             self.client("SOCKS", self.socks)
             self.client("inspected", self.inspected)
@@ -210,8 +222,27 @@ class Day:
                 served = any(len(self.client("afterwards", self.forwarded)) >= 100000 for _ in range(2))
                 if not served and self.proc.poll() is None:
                     self.problems.append("a healthy client was not served afterwards")
+                self.gives_back()
         self.finish()
         return self.problems
+
+    def sockets(self):
+        try:
+            return sum(os.readlink(entry).startswith("socket:") for entry in Path(f"/proc/{self.proc.pid}/fd").iterdir())
+        except OSError:     # it has ended, or closed one meanwhile
+            return 0
+
+    def gives_back(self):
+        """Once its clients have gone the relay has no more sockets than before."""
+        end = time.monotonic() + 5
+        while self.idle is not None and self.sockets() > self.idle:
+            if time.monotonic() > end:
+                self.problems.append(f"{self.sockets() - self.idle} sockets are left open")
+                return
+            time.sleep(0.05)
+        if self.idle is None:
+            time.sleep(0.5)
+            self.idle = self.sockets()
 
     persistent = False
 
@@ -251,19 +282,20 @@ INSPECT = []
 
 
 def counts_of(folder):
-    return {name: int(n) for name, n in (line.split() for line in (folder / "counts").read_text().splitlines())}
+    """For each call, how often it was made, and which of them came from a new place."""
+    lines = [line.split() for line in (folder / "counts").read_text().splitlines()]
+    return {name: (int(count), [int(n) for n in places]) for name, count, *places in lines}
 
 
-def numbers(count, every):
-    """All of a few; of many, the first fifty and then each `every`-th."""
-    return [n for n in range(1, count + 1) if n <= 50 or n % every == 0]
+def numbers(count, places):
+    """The first fifty, and then the first from each place: OpenSSL alone allocates half a million times to read its roots."""
+    return sorted({*range(1, min(count, 50) + 1), *places})
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=Path)
     parser.add_argument("--calls", default=",".join(ERRNO))
-    parser.add_argument("--every", type=int, default=7)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--verbose", action="store_true", help="say where libuv ended the relay")
     args = parser.parse_args()
@@ -276,7 +308,7 @@ def main():
 
     def one(call, n):
         folder = Path(tempfile.mkdtemp(dir=top))
-        day = Day(build, shim, origins, folder, f"{call}:{n}:{ERRNO[call]}")
+        day = Day(build, shim, origins, folder, f"{call}:{n}:{ERRNO[call]}", healthy.idle)
         problems = day.live()
         shutil.rmtree(folder)
         return call, n, problems, day.gave_up
@@ -288,8 +320,8 @@ def main():
         if problems := healthy.live():
             sys.exit(f"faults.py: with nothing failing: {problems}")
         counts = counts_of(first)
-        jobs = [(call, n) for call in args.calls.split(",") for n in numbers(counts[call], args.every)]
-        print(f"{len(jobs)} faults: " + ", ".join(f"{call} {len(numbers(counts[call], args.every))} of {counts[call]}"
+        jobs = [(call, n) for call in args.calls.split(",") for n in numbers(*counts[call])]
+        print(f"{len(jobs)} faults: " + ", ".join(f"{call} {len(numbers(*counts[call]))} of {counts[call][0]}"
                                                   for call in args.calls.split(",")), flush=True)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
             for call, n, problems, gave_up in pool.map(lambda job: one(*job), jobs):
