@@ -1,7 +1,8 @@
 #!/bin/sh
 # lint.sh: what a reviewer need not look for. Layout (clang-format), both compilers with warnings as
-# errors, cppcheck, clang-tidy, the manual page and the shell scripts. Runs all of it, then fails if
-# anything failed. A tool that is not installed is an error: `sh contrib/deps.sh install build lint`.
+# errors and with their analyzers (analyze.py), cppcheck, clang-tidy, the manual page and the shell
+# scripts. Runs all of it, then fails if anything failed. A tool that is not installed is an error:
+# `sh contrib/deps.sh install build lint`.
 # The builds go into a private directory and leave build/ alone. Called by `make lint`.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -56,6 +57,7 @@ tidy() {
                 --include="$queue" --include=/usr/include/uthash.h --include=/usr/include/utlist.h \
                 -D_GNU_SOURCE -D__x86_64__ -DTAPLINE_LIBDIR='""' -DTAPLINE_DATADIR='""' \
                 -Iinclude -Irelay -Ipreload -I"$work/gcc/page" $units
+        run "gcc's and clang's analyzers" /usr/bin/python3 -B contrib/analyze.py "$work/gcc"
         run "clang-tidy relay" tidy relay "$relay_flags"
         run "clang-tidy preload" tidy preload "$preload_flags"
         for script in contrib/*.sh; do

@@ -54,7 +54,7 @@ EXPORT int getpeername(int fd, struct sockaddr *restrict address, socklen_t *res
         int result = REAL(getpeername)(fd, address, len);
         struct wire_addr peer;
 
-        if (result == 0 && cap >= *len && redirect_peer(fd, address, *len, &peer))
+        if (result == 0 && len != NULL && cap >= *len && redirect_peer(fd, address, *len, &peer))
                 fill_address(&peer, address, cap, len);
         return result;
 }
@@ -65,7 +65,7 @@ EXPORT int getsockname(int fd, struct sockaddr *restrict address, socklen_t *res
         int result = REAL(getsockname)(fd, address, len);
         struct wire_addr own;
 
-        if (result == 0 && cap >= *len && redirect_own(fd, address, *len, &own))
+        if (result == 0 && len != NULL && cap >= *len && redirect_own(fd, address, *len, &own))
                 fill_address(&own, address, cap, len);
         return result;
 }
