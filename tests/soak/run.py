@@ -1,7 +1,7 @@
 """Many connections for a while: `make check-soak`, or run.py BUILD [NAME=NUMBER...] for other sizes.
 
 Sizes (SOAK="idle=9000 short=1000000" for make): idle and busy tunnels at once, short connections in all, seconds of
-each fault. The relay's memory and descriptors are read from its own /metrics; what became of each connection is told
+each fault, minutes of all kinds mixed (30 before a release; "only=mixed minutes=30" for nothing else). The relay's memory and descriptors are read from its own /metrics; what became of each connection is told
 by load.c, which knows every byte that has to come back. Prints one line per check, and exits with 1 if one failed."""
 
 import json
@@ -19,7 +19,7 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SIZES = {"idle": 10_000, "busy": 1000, "short": 100_000, "seconds": 10, "slow": 300}
+SIZES = {"idle": 10_000, "busy": 1000, "short": 100_000, "seconds": 10, "slow": 300, "minutes": 1}
 MIB = 1 << 20
 failures = []
 
@@ -188,6 +188,25 @@ class Soak:
             check("constant memory", after - before < 2 * MIB, f"{before / MIB:.1f} MiB, {after / MIB:.1f} MiB after {total}")
             check("constant descriptors", abs(relay.descriptors() - fds) <= 2, f"{fds:.0f}, then {relay.descriptors():.0f}")
 
+    def mixed(self):
+        """All kinds at once, again and again, through one relay: memory and descriptors stay what they were after the first quarter."""
+        kinds = [{"total": 5000, "at_once": 50}, {"total": 100, "at_once": 100, "bytes": 16384, "rounds": 50},
+                 {"total": 100, "at_once": 100, "bytes": 1, "rounds": 5, "pause_ms": 500}, {"total": 50, "at_once": 50, "deaf": 1, "seconds": 3}]
+        begun, length = time.monotonic(), 60 * self.sizes["minutes"]
+        samples, bad, count = [], [], 0
+        with self.relay() as relay:
+            while (now := time.monotonic() - begun) < length or len(samples) < 4:
+                results = [load.result() for load in [self.load(relay, **kind) for kind in kinds]]
+                bad += [brief(r) for r in results if not clean(r)]
+                count += sum(r["clients"] for r in results)
+                relay.settled()
+                samples.append((now, relay.memory(), relay.descriptors()))
+            _, before, fds = next(s for s in samples if s[0] >= length / 4 or s is samples[-2])
+            _, after, fds_after = samples[-1]
+            check("mixed load", not bad, f"{count} connections in {len(samples)} rounds, {now:.0f} s: {bad[:3]}")
+            check("constant memory", after - before < 2 * MIB, f"{before / MIB:.1f} MiB after a quarter, {after / MIB:.1f} MiB at the end")
+            check("constant descriptors", abs(fds_after - fds) <= 2, f"{fds:.0f}, then {fds_after:.0f}")
+
     def slow_clients(self):
         """Clients that send a byte a second, and clients that never read, cost the others nothing."""
         count, seconds = self.sizes["slow"], self.sizes["seconds"]
@@ -276,9 +295,12 @@ class Flapping:
 
 def main():
     build = Path(sys.argv[1]).resolve()
-    sizes = dict(SIZES)
+    sizes, only = dict(SIZES), None
     for word in sys.argv[2:]:
         name, _, number = word.partition("=")
+        if name == "only":
+            only = number
+            continue
         assert name in sizes, f"{name} is none of {', '.join(sizes)}"
         sizes[name] = int(number)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -286,7 +308,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="tapline-soak-") as directory:
         soak = Soak(build, build / "soak", Path(directory), sizes)
         try:
-            for part in (soak.idle_and_busy, soak.short, soak.slow_clients, soak.upstream_faults, soak.killed):
+            parts = (soak.idle_and_busy, soak.short, soak.slow_clients, soak.upstream_faults, soak.killed, soak.mixed)
+            for part in [part for part in parts if only in (None, part.__name__)]:
                 print(f"-- {part.__doc__.splitlines()[0]}", flush=True)
                 part()
         finally:
