@@ -193,6 +193,14 @@ $(FUZZ_BIN): $B/fuzz/%: tests/fuzz/%.c $(FUZZ_HEADERS) $B/librelay.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) $(RELAY_CPP) -Ipreload $(CFLAGS) $(RELAY_C) $(SANFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $B/librelay.a $(RELAY_LIBS)
 
+#: make check-san  unit tests and corpora with sanitizers, 2 minutes (SANITIZE=thread; SAN_TESTS=tests/e2e/test_tap.py: these too)
+SANITIZE ?= address,undefined
+check-san:
+	LSAN_OPTIONS=suppressions=tests/fuzz/leaks.txt:print_suppressions=0 \
+	$(MAKE) B=build-san SAN=$(SANITIZE) CFLAGS='-O1 -g -fno-sanitize-recover=undefined' all check-unit check-corpus
+	$(if $(SAN_TESTS),$(MAKE) B=build-san SAN=$(SANITIZE) CFLAGS='-O1 -g -fno-sanitize-recover=undefined' clients)
+	$(if $(SAN_TESTS),BUILD=$(abspath build-san) $(PYTHON) -m pytest -q $(SAN_TESTS))
+
 check-e2e: all clients
 	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/gates tests/e2e $(PYTEST_ARGS)
 
@@ -220,7 +228,7 @@ $B/faults/failing.so: tests/faults/failing.c $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
-#: make check-faults each call of the relay that can fail is made to fail, one at a time (10 minutes; CALLS=send,recv)
+#: make check-faults each call of the relay that can fail is made to fail, one at a time (20 minutes; CALLS=send,recv)
 check-faults: all $B/faults/failing.so
 	$(PYTHON) tests/faults/faults.py $B $(if $(CALLS),--calls $(CALLS))
 
@@ -252,8 +260,8 @@ bench: all
 	sh contrib/deps.sh install build bench
 	BUILD=$(abspath $B) $(PYTHON) tests/bench/run.py $(BENCH)
 
-.PHONY: check-soak
-#: make check-soak thousands of tunnels at once, slow clients, upstreams that fail, the relay killed under load (SOAK="short=1000000")
+.PHONY: check-soak check-san
+#: make check-soak thousands of tunnels at once, slow clients, upstreams that fail, the relay killed under load (SOAK="short=1000000 minutes=30")
 check-soak: all $(SOAK_BIN)
 	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
 
@@ -288,7 +296,7 @@ disk-table: all
 	sh contrib/deps.sh install build check catalogue
 	$(PYTHON) tests/disks/table.py $B --write
 
-#: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors
+#: make lint       clang-format, cppcheck, clang-tidy, both compilers with warnings as errors and with their analyzers (20 minutes)
 lint:
 	sh contrib/lint.sh
 
@@ -315,6 +323,6 @@ uninstall:
 
 #: make clean      remove what was built
 clean:
-	rm -rf build build-fuzz build-coverage build-address build-undefined build-thread
+	rm -rf build build-san build-fuzz build-coverage build-address build-undefined build-thread
 
 -include $(RELAY_OBJ:.o=.d) $(PRELOAD_OBJ:.o=.d) $(UNIT_BIN:=.d) $(CLIENT_BIN:=.d) $(FUZZ_BIN:=.d) $(FUZZ_REPLAY:=.d)

@@ -15,11 +15,11 @@ static const char *const requests[] = {"TERM", "HUP", "QUIT"};
 static const char *signal_of(const struct facts *facts, bool *of_child)
 {
         const char *name = event_get_str(facts->end, "signal");
-        int64_t number = event_get_int(facts->end, "status", 0) - SHELL_SIGNAL;
+        int64_t status = event_get_int(facts->end, "status", 0); /* a record may say anything */
 
         *of_child = name == NULL;
-        if (name == NULL && number > 0 && number < SIGNAL_MAX)
-                name = sigabbrev_np((int)number);
+        if (name == NULL && status > SHELL_SIGNAL && status < SHELL_SIGNAL + SIGNAL_MAX)
+                name = sigabbrev_np((int)status - SHELL_SIGNAL);
         return name;
 }
 
