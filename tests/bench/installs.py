@@ -14,6 +14,10 @@ from pathlib import Path
 
 from lab import BUILD, HERE, Failed, which
 
+sys.path[1:1] = [str(HERE.parent / name) for name in ("index", "e2e", "clients_table")]
+import clients  # noqa: E402
+import registries  # noqa: E402
+
 WAYS = {"tunnelled": [], "inspected": ["--inspect=always"]}
 
 
@@ -22,8 +26,9 @@ class Index:
 
     def __init__(self, lab):
         self.lab = lab
-        folder = Path(lab.path("index"))
-        self.proc = lab.start([sys.executable, HERE.parent / "index" / "index.py", "--port", "0", "--dir", folder])
+        folder, self.tree = Path(lab.path("index")), Path(lab.path("index-tree"))
+        self.tree.mkdir()
+        self.proc = lab.start([sys.executable, HERE.parent / "index" / "index.py", "--port", "0", "--dir", folder, "--tree", self.tree])
         end = time.monotonic() + 20
         while not (text := Path(self.proc.log).read_text()).endswith("}\n"):
             if time.monotonic() > end:
@@ -31,6 +36,13 @@ class Index:
             time.sleep(0.05)
         facts = json.loads(text.splitlines()[-1])
         self.url, self.ca, self.port = facts["url"], facts["ca"], facts["port"]
+
+    def add(self, files):
+        """More to serve: path below /tree -> bytes."""
+        for path, data in files.items():
+            place = self.tree / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
 
 
 class Tool:
@@ -77,7 +89,34 @@ class Npm(Tool):
         return (folder / "node_modules" / "grove-js").exists()
 
 
-TOOLS = [Pip, Npm]
+class Cargo(Tool):
+    name = "cargo"
+    CRATES = [f"moss-{i}" for i in range(20)]
+
+    def __init__(self, lab, index):
+        super().__init__(lab, index)
+        try:
+            self.bin_dir = clients.rust_toolchain()
+        except clients.Missing as e:
+            raise Failed(e) from None
+        index.add(registries.cargo(index.url + "/tree", self.CRATES))
+
+    def install(self, folder):
+        (folder / "src").mkdir()
+        (folder / "src" / "lib.rs").touch()
+        (folder / ".cargo").mkdir()
+        (folder / ".cargo" / "config.toml").write_text(
+            f'[source.crates-io]\nreplace-with = "local"\n[source.local]\nregistry = "sparse+{self.index.url}/tree/cargo/"\n')
+        (folder / "Cargo.toml").write_text('[package]\nname = "demo"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\n' +
+                                           "".join(f'{crate} = "1"\n' for crate in self.CRATES))
+        return [self.bin_dir / "cargo", "fetch", "-q"], {"SSL_CERT_FILE": self.index.ca, "CARGO_HOME": folder / "home",
+                                                         "PATH": f"{self.bin_dir}:{os.environ['PATH']}"}
+
+    def worked(self, folder):
+        return len(list(folder.glob("home/registry/src/*/moss-*"))) == len(self.CRATES)
+
+
+TOOLS = [Pip, Npm, Cargo]
 
 
 def timed(lab, tool, way, serial):
@@ -88,7 +127,7 @@ def timed(lab, tool, way, serial):
     if way is not None:
         argv = [BUILD / "tapline", "run", "--quiet", "--bypass", "none", "--record", folder / "record.jsonl", *WAYS[way], "--", *argv]
     began = time.monotonic()
-    done = subprocess.run([str(a) for a in argv], cwd=folder, env={"PATH": os.environ["PATH"], "HOME": str(folder), **env}, stdin=subprocess.DEVNULL,
+    done = subprocess.run([str(a) for a in argv], cwd=folder, env={"PATH": os.environ["PATH"], "HOME": str(folder), **{k: str(v) for k, v in env.items()}}, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=120)
     seconds = time.monotonic() - began
     if done.returncode or not tool.worked(folder):

@@ -26,16 +26,18 @@ def _tree(root, prefix):
     return {f"{prefix}/{p.relative_to(root)}": p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
-def cargo(url):
-    """A sparse registry (config.json, an index line, the crate)."""
-    crate = packages.tarball({
-        "moss-1.0.0/Cargo.toml": b'[package]\nname = "moss"\nversion = "1.0.0"\nedition = "2021"\n',
-        "moss-1.0.0/src/lib.rs": b"pub fn moss() {}\n"})
-    line = {"name": "moss", "vers": "1.0.0", "deps": [], "cksum": hashlib.sha256(crate).hexdigest(), "features": {},
-            "yanked": False}
-    return {"/cargo/config.json": json.dumps({"dl": url + "/cargo/dl"}).encode(),
-            "/cargo/mo/ss/moss": json.dumps(line).encode() + b"\n",
-            "/cargo/dl/moss/1.0.0/download": crate}
+def cargo(url, names=("moss",)):
+    """A sparse registry (config.json, and for each name an index line and the crate); names begin with "moss"."""
+    out = {"/cargo/config.json": json.dumps({"dl": url + "/cargo/dl"}).encode()}
+    for name in names:
+        crate = packages.tarball({
+            f"{name}-1.0.0/Cargo.toml": f'[package]\nname = "{name}"\nversion = "1.0.0"\nedition = "2021"\n'.encode(),
+            f"{name}-1.0.0/src/lib.rs": b"pub fn moss() {}\n"})
+        line = {"name": name, "vers": "1.0.0", "deps": [], "cksum": hashlib.sha256(crate).hexdigest(), "features": {},
+                "yanked": False}
+        out[f"/cargo/mo/ss/{name}"] = json.dumps(line).encode() + b"\n"
+        out[f"/cargo/dl/{name}/1.0.0/download"] = crate
+    return out
 
 
 def go(_url):

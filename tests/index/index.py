@@ -377,9 +377,11 @@ def main():
     parser.add_argument("--host", default="localhost", help="the name used in URLs")
     parser.add_argument("--v6", action="store_true", help="listen on ::1 too")
     parser.add_argument("--plain", action="store_true", help="http instead of https")
+    parser.add_argument("--tree", type=Path, help="serve the files of this directory below /tree/")
     args = parser.parse_args()
     made = None if args.plain else certs_module.make(Path(args.dir) / "certs")
     with Index(args.dir, made, args.port, args.host, args.v6) as index:
+        index.tree = args.tree
         print(json.dumps({"port": index.port, "url": index.url, "ca": index.ca}), flush=True)
         try:
             threading.Event().wait()
