@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -113,20 +118,35 @@ static int add_file(struct bundle *b, const char *path)
         return count ? 0 : -ENODATA;
 }
 
+size_t bundle_der_len(const unsigned char *der, size_t len)
+{
+        const unsigned char *at = der;
+        long content = 0;
+        int tag = 0, class = 0;
+
+        if (len == 0 || len > FILE_MAX)
+                return 0;
+        /* 0x80 is an error, 1 an indefinite length, which DER has not. */
+        int flags = ASN1_get_object(&at, &content, &tag, &class, (long)len);
+        if (flags != V_ASN1_CONSTRUCTED || tag != V_ASN1_SEQUENCE) {
+                ERR_clear_error();
+                return 0;
+        }
+        return (size_t)(at - der) + (size_t)content;
+}
+
+/* Not decoded: OpenSSL would look into the key, a hundred times what it takes to write it down. */
 static int add_der(struct bundle *b, const unsigned char *der, size_t len)
 {
-        X509 *cert = d2i_X509(NULL, &der, (long)len);
-        BIO *bio = cert ? BIO_new(BIO_s_mem()) : NULL;
+        BIO *bio = bundle_der_len(der, len) == len ? BIO_new(BIO_s_mem()) : NULL;
         int result = 0;
         char *pem;
 
-        if (bio && PEM_write_bio_X509(bio, cert)) {
+        if (bio && PEM_write_bio(bio, PEM_STRING_X509, "", der, (long)len)) {
                 long pem_len = BIO_get_mem_data(bio, &pem);
                 result = append(b, pem, (size_t)pem_len) < 0 ? -ENOMEM : 1;
         }
         BIO_free(bio);
-        X509_free(cert);
-        ERR_clear_error();
         return result;
 }
 
@@ -216,13 +236,81 @@ int bundle_add_system(struct bundle *b)
         return bundle_add(b, X509_get_default_cert_dir());
 }
 
+/* ---- decoding ---- */
+
+/* What has been decoded, for the next store: the bundles of one machine hold the same roots, and
+ * OpenSSL takes as long for one as for a signature. Stores are made by a thread, too. */
+struct decoded {
+        unsigned char *der; /* owned; the key */
+        X509 *cert;         /* owned; NULL: it cannot be decoded */
+        UT_hash_handle hh;
+};
+
+enum { DECODED_MAX = 4096 };
+
+static struct decoded *all_decoded;
+static pthread_mutex_t decoded_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Takes der, and gives it to the table if it can be kept there. Called with the lock. */
+static X509 *decode(unsigned char *der, size_t len)
+{
+        const unsigned char *at = der;
+        X509 *cert = d2i_X509_AUX(NULL, &at, (long)len);
+        struct decoded *d = HASH_COUNT(all_decoded) < DECODED_MAX ? calloc(1, sizeof *d) : NULL;
+
+        if (d && cert && X509_up_ref(cert)) {
+                d->der = der;
+                d->cert = cert;
+                HASH_ADD_KEYPTR(hh, all_decoded, d->der, len, d);
+                if (d->hh.tbl)
+                        return cert;
+                X509_free(cert);
+        }
+        free(d);
+        OPENSSL_free(der);
+        return cert;
+}
+
+/* The certificate of this DER, which is taken; NULL if it is none. The caller frees it. */
+static X509 *decoded_get(unsigned char *der, size_t len)
+{
+        struct decoded *d;
+        X509 *cert;
+
+        pthread_mutex_lock(&decoded_lock);
+        HASH_FIND(hh, all_decoded, der, len, d);
+        if (!d)
+                cert = decode(der, len);
+        else if ((cert = X509_up_ref(d->cert) ? d->cert : NULL))
+                OPENSSL_free(der);
+        pthread_mutex_unlock(&decoded_lock);
+        return cert;
+}
+
+bool bundle_next(BIO *pem, unsigned char **der, size_t *len)
+{
+        char *name = NULL, *header = NULL;
+        long bytes = 0;
+
+        *der = NULL;
+        /* Each turn eats a block, also one that it cannot decode, so this ends. */
+        while (!*der && pem && BIO_pending(pem) > 0)
+                PEM_read_bio(pem, &name, &header, der, &bytes);
+        ERR_clear_error();
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        *len = (size_t)bytes;
+        return *der != NULL;
+}
+
 void bundle_fill(const struct bundle *b, X509_STORE *store)
 {
         BIO *bio = b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
+        unsigned char *der;
+        size_t len;
 
-        /* Each turn eats a block, also one that it cannot decode, so this ends. */
-        while (bio && BIO_pending(bio) > 0) {
-                X509 *cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+        while (bundle_next(bio, &der, &len)) {
+                X509 *cert = decoded_get(der, len);
                 if (cert)
                         X509_STORE_add_cert(store, cert);
                 X509_free(cert);
@@ -230,6 +318,8 @@ void bundle_fill(const struct bundle *b, X509_STORE *store)
         BIO_free(bio);
         ERR_clear_error();
 }
+
+/* ---- writing ---- */
 
 static int write_all(int fd, const char *data, size_t len)
 {

@@ -3,7 +3,9 @@
 #ifndef INSPECT_BUNDLE_H
 #define INSPECT_BUNDLE_H
 
+#include <openssl/bio.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* PEM blocks of certificates, one after the other. All zero is an empty bundle. */
@@ -26,6 +28,14 @@ int bundle_add_system(struct bundle *b);
 
 /* Add every certificate to store; those that OpenSSL cannot read are left out. */
 void bundle_fill(const struct bundle *b, X509_STORE *store);
+
+/* The next block of PEM text, decoded into *der, which the caller frees with OPENSSL_free(), and
+ * its *len; what is no PEM is passed over. False at the end. pem may be NULL: the end. */
+bool bundle_next(BIO *pem, unsigned char **der, size_t *len);
+
+/* The length of the DER SEQUENCE that len bytes begin with, its head included; 0 if they do not. It
+ * leaves out what OpenSSL puts behind a "TRUSTED CERTIFICATE". */
+size_t bundle_der_len(const unsigned char *der, size_t len);
 
 /* Write ca alone, in DER, to a new file path, readable by all. Returns 0 or -errno. */
 int bundle_write_der(X509 *ca, const char *path);

@@ -172,10 +172,8 @@ static void put_text(struct output *out, const char *text)
         put(out, text, strlen(text));
 }
 
-static void put_entry(struct output *out, unsigned index, X509 *cert)
+static void put_entry(struct output *out, unsigned index, const unsigned char *der, size_t len)
 {
-        unsigned char *der = NULL;
-        int len = i2d_X509(cert, &der);
         char alias[24];
 
         snprintf(alias, sizeof alias, "root-%u", index);
@@ -183,9 +181,8 @@ static void put_entry(struct output *out, unsigned index, X509 *cert)
         put_text(out, alias);
         put_number(out, 0, 8);
         put_text(out, "X.509");
-        put_number(out, len > 0 ? (uint64_t)len : 0, 4);
-        put(out, der, len > 0 ? (size_t)len : 0);
-        OPENSSL_free(der);
+        put_number(out, len, 4);
+        put(out, der, len);
 }
 
 /* The start of the checksum: it is not written. */
@@ -201,34 +198,41 @@ static void begin_sum(EVP_MD_CTX *sum)
         EVP_DigestUpdate(sum, text, sizeof text - 1);
 }
 
-static STACK_OF(X509) * certificates(const struct bundle *b, X509 *ca)
+/* The certificates of b go to out, or, if it is NULL, are counted only. They are written as they
+ * are: to have OpenSSL look into each would take longer than all the rest of a run's start. */
+static unsigned put_bundle(struct output *out, const struct bundle *b)
 {
         BIO *bio = b && b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
-        STACK_OF(X509) *list = sk_X509_new_null();
+        unsigned char *der;
+        unsigned count = 0;
+        size_t len;
 
-        while (list && bio && BIO_pending(bio) > 0) {
-                X509 *cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
-                if (cert && !sk_X509_push(list, cert))
-                        X509_free(cert);
+        while (bundle_next(bio, &der, &len)) {
+                len = bundle_der_len(der, len);
+                if (len && out)
+                        put_entry(out, count, der, len);
+                count += len != 0;
+                OPENSSL_free(der);
         }
-        if (list && X509_up_ref(ca) && !sk_X509_push(list, ca))
-                X509_free(ca);
         BIO_free(bio);
-        ERR_clear_error();
-        return list;
+        return count;
 }
 
-static int write_store(struct output *out, const STACK_OF(X509) * list)
+static int write_store(struct output *out, const struct bundle *b, X509 *ca)
 {
-        unsigned char sum[EVP_MAX_MD_SIZE];
-        unsigned sum_len = 0;
+        unsigned char sum[EVP_MAX_MD_SIZE], *der = NULL;
+        unsigned sum_len = 0, count = put_bundle(NULL, b);
+        int len = i2d_X509(ca, &der);
 
+        if (len <= 0)
+                return -ENOMEM;
         begin_sum(out->sum);
         put_number(out, magic, 4);
         put_number(out, VERSION, 4);
-        put_number(out, (uint64_t)sk_X509_num(list), 4);
-        for (int i = 0; i < sk_X509_num(list); i++)
-                put_entry(out, (unsigned)i, sk_X509_value(list, i));
+        put_number(out, count + 1, 4);
+        put_bundle(out, b);
+        put_entry(out, count, der, (size_t)len);
+        OPENSSL_free(der);
         EVP_DigestFinal_ex(out->sum, sum, &sum_len);
         fwrite(sum, 1, sum_len, out->file);
         return fchmod(fileno(out->file), 0644) < 0 || ferror(out->file) ? -EIO : 0;
@@ -238,11 +242,9 @@ int jks_write(const struct bundle *b, X509 *ca, const char *path)
 {
         struct output out = {.file = fopen(path, "wxe"), .sum = EVP_MD_CTX_new()};
         int result = out.file ? -ENOMEM : -errno;
-        STACK_OF(X509) *list = certificates(b, ca);
 
-        if (out.file && out.sum && list)
-                result = write_store(&out, list);
-        sk_X509_pop_free(list, X509_free);
+        if (out.file && out.sum)
+                result = write_store(&out, b, ca);
         EVP_MD_CTX_free(out.sum);
         if (out.file && fclose(out.file) != 0 && !result)
                 result = -EIO;
