@@ -24,6 +24,7 @@ void gnutls_session_get_random(gnutls_session_t session, gnutls_datum_t *client,
                                gnutls_datum_t *server);
 void gnutls_packet_get(gnutls_packet_t packet, gnutls_datum_t *data, unsigned char *sequence);
 
+EXPORT int gnutls_handshake(gnutls_session_t session);
 EXPORT ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t len);
 EXPORT ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, size_t len,
                                    size_t pad, unsigned flags);
@@ -136,9 +137,18 @@ static void show(void *caller, gnutls_session_t session, const char *data, size_
  * on the stack means that it was left with longjmp(3). */
 static __thread const char *outermost;
 
-static bool begin(const char *frame)
+/* The handshake that is under way in this thread. In it GnuTLS sends the early data, which has been
+ * shown; by way of the linker or not, as it was built. A callback of the program's may meanwhile
+ * speak over another session. */
+static __thread struct handshake {
+        gnutls_session_t session;
+        const char *frame;
+} handshake;
+
+static bool begin(gnutls_session_t session, const char *frame)
 {
-        if (!config.tap || (outermost != NULL && frame < outermost))
+        if (!config.tap || (outermost != NULL && frame < outermost) ||
+            (handshake.session == session && frame < handshake.frame))
                 return false;
         outermost = frame;
         return true;
@@ -154,7 +164,20 @@ static void end(bool begun, void *caller, gnutls_session_t session, const void *
                 show(caller, session, data, (size_t)n, from_server);
 }
 
-#define BEGIN() begin(__builtin_frame_address(0))
+#define BEGIN() begin(session, __builtin_frame_address(0))
+
+EXPORT int gnutls_handshake(gnutls_session_t session)
+{
+        void *caller = CALLER_ADDRESS;
+        __typeof__(&gnutls_handshake) real = CALLER_REAL(caller, gnutls_handshake);
+        struct handshake outer = handshake;
+        int result;
+
+        handshake = (struct handshake){session, __builtin_frame_address(0)};
+        result = real != NULL ? real(session) : INVALID_SESSION;
+        handshake = outer;
+        return result;
+}
 
 EXPORT ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t len)
 {

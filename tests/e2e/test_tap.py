@@ -1,5 +1,6 @@
 """The TLS tap (no inspection): what programs with a shared OpenSSL or GnuTLS read and write is recorded as HTTP/1 and HTTP/2,
 whole and once, whatever form of the calls they use and whether or not TLS has a descriptor."""
+import subprocess
 from collections import Counter
 
 import pytest
@@ -92,6 +93,48 @@ g.gnutls_deinit(session)
 print("fine")
 """
 
+# A session's ticket from a first connection, and a request in the early data of a second one.
+EARLY = """
+import ctypes, socket, sys
+g = ctypes.CDLL("libgnutls.so.30", mode=ctypes.RTLD_GLOBAL)
+calls = ctypes.CDLL(None)
+P, S = ctypes.c_void_p, ctypes.c_size_t
+class Datum(ctypes.Structure):
+    _fields_ = [("data", ctypes.POINTER(ctypes.c_ubyte)), ("size", ctypes.c_uint)]
+for name in ("send", "send_early_data", "recv"):
+    getattr(calls, "gnutls_record_" + name).restype = ctypes.c_ssize_t
+port, ca = int(sys.argv[1]), sys.argv[2].encode()
+credentials, kept = P(), Datum()
+calls.gnutls_certificate_allocate_credentials(ctypes.byref(credentials))
+assert calls.gnutls_certificate_set_x509_trust_file(credentials, ca, 1) >= 1
+def connect(path, early):
+    session, name = P(), b"localhost"
+    assert calls.gnutls_init(ctypes.byref(session), 2) == 0
+    calls.gnutls_set_default_priority(session)
+    calls.gnutls_credentials_set(session, 1, credentials)
+    calls.gnutls_server_name_set(session, 1, name, S(len(name)))
+    sock = socket.create_connection(("127.0.0.1", port))
+    calls.gnutls_transport_set_int2(session, sock.fileno(), sock.fileno())
+    request = b"GET /%s HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n" % path
+    if early:
+        assert calls.gnutls_session_set_data(session, kept.data, S(kept.size)) == 0
+        assert calls.gnutls_record_send_early_data(session, request, S(len(request))) == 0
+    while (n := calls.gnutls_handshake(session)) < 0:
+        assert n in (-28, -52), n
+    if not early:
+        assert calls.gnutls_record_send(session, request, S(len(request))) == len(request)
+    room, got = ctypes.create_string_buffer(20000), 0
+    while (n := calls.gnutls_record_recv(session, room, S(20000))) > 0 or n in (-28, -52):
+        got += max(n, 0)
+    assert got or early, n  # what gnutls-serv does with early data is its own business
+    if not early:
+        assert calls.gnutls_session_get_data2(session, ctypes.byref(kept)) == 0
+    calls.gnutls_deinit(session)
+connect(b"first", False)
+connect(b"second", True)
+print("fine")
+"""
+
 
 @pytest.fixture
 def h2(certs):
@@ -179,6 +222,26 @@ def test_forms_of_gnutls(index, tapped, clients, certs):
     assert run.stdout == "fine\n", str(run)
     run.assert_worked()
     run.assert_recorded(index)
+
+
+@pytest.fixture
+def early_origin(certs):
+    """gnutls-serv: it takes early data and answers any request."""
+    port = origins.free_port()
+    server = subprocess.Popen(["gnutls-serv", "--http", "--earlydata", "--maxearlydata", "16384", "--port", str(port), "--quiet",
+                               "--x509certfile", certs.cert, "--x509keyfile", certs.key], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    origins.wait_listening(port, server)
+    yield port
+    server.kill()
+    server.wait()
+
+
+def test_early_data_of_gnutls(early_origin, tapped, certs):
+    run = tapped(["/usr/bin/python3", "-c", EARLY, early_origin, certs.ca])
+    assert run.stdout == "fine\n", str(run)
+    paths = [e["url"].rpartition("/")[2] for e in run.of("http.request", source="tap")]
+    assert paths == ["first", "second"], str(run)
 
 
 @pytest.mark.parametrize("argv", [["wget", "-qO", "got", "--ca-certificate"], ["curl", "-sSo", "got", "--http1.1", "--cacert"]],
