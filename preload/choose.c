@@ -1,5 +1,6 @@
 /* Which programs are watched: the lists of --only and --except; see tapline_program.h. Pure. */
 #include "tapline_program.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -35,9 +36,7 @@ static bool matches(const char *pattern, size_t len, const char *name)
 static bool any_matches(const char *pattern, size_t len, const char *const names[], size_t count)
 {
         for (size_t i = 0; i < count; i++) {
-                const char *slash = names[i] != NULL ? strrchr(names[i], '/') : NULL;
-
-                if (names[i] != NULL && matches(pattern, len, slash != NULL ? slash + 1 : names[i]))
+                if (names[i] != NULL && matches(pattern, len, text_base(names[i])))
                         return true;
         }
         return false;

@@ -3,6 +3,7 @@
 #include "control.h"
 #include "exec_env.h"
 #include "fallback.h"
+#include "own_exe.h"
 #include "real.h"
 #include "sys.h"
 #include "tapline_names.h"
@@ -91,14 +92,14 @@ static void read_environment(void)
 
 /* A script goes by its own name too: the kernel keeps it (AT_EXECFN), its interpreter is the exe.
  */
-static bool is_chosen(const char *argv0)
+static bool is_chosen(int argc, char **argv)
 {
-        char exe[PATH_MAX] = "";
-        const char *names[] = {argv0, (const char *)getauxval(AT_EXECFN), exe};
+        char exe[PATH_MAX];
+        const char *names[] = {argc > 0 ? argv[0] : NULL, (const char *)getauxval(AT_EXECFN), exe};
 
         if (config.only == NULL && config.except == NULL)
                 return true;
-        sys_readlink("/proc/self/exe", exe, sizeof exe - 1);
+        own_exe(argc, argv, exe, sizeof exe);
         return program_is_chosen(config.only, config.except, names, sizeof names / sizeof *names);
 }
 
@@ -106,10 +107,8 @@ static bool is_chosen(const char *argv0)
 static size_t pack_hello(char *packet, size_t cap, int argc, char **argv)
 {
         size_t at = sizeof(struct wire_hello);
-        long n = sys_readlink("/proc/self/exe", packet + at, cap - at - 1);
 
-        at += n > 0 ? (size_t)n : 0;
-        packet[at++] = '\0';
+        at += own_exe(argc, argv, packet + at, cap - at) + 1;
         for (int i = 0; i < argc && argv[i] != NULL; i++) {
                 size_t len = strlen(argv[i]) + 1;
 
@@ -157,7 +156,7 @@ __attribute__((constructor)) static void start(int argc, char **argv)
 
         exec_env_save();
         read_environment();
-        config.ready = config.reachable && is_chosen(argc > 0 ? argv[0] : NULL);
+        config.ready = config.reachable && is_chosen(argc, argv);
         config.tap = config.tap && config.ready;
         real_resolve_exec();
         fallback_init();

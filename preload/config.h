@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 struct config {
@@ -20,6 +21,8 @@ struct config {
         bool refuse_quic;                                             /* TAPLINE_QUIC=refuse */
         enum { RESOLVE_AUTO, RESOLVE_LOCAL, RESOLVE_REMOTE } resolve; /* TAPLINE_RESOLVE */
         _Atomic bool tap;
+        dev_t stderr_device;       /* what standard error was at the start (fallback.c) */
+        ino_t stderr_inode;        /* 0: nothing */
         struct sockaddr_un relay;  /* control socket; sun_path "" if there is none */
         const char *only, *except; /* names of programs, tapline_program.h; NULL for none */
         size_t ca_len; /* TAPLINE_CA: the run's CA, in DER; 0: the run does not inspect */

@@ -2,11 +2,13 @@
  * programs write their title over the place where the kernel put them. */
 #include "exec_env.h"
 #include "sys.h"
+#include "text.h"
 #include "tapline_names.h"
 #include "tapline_program.h"
 
-#include <dlfcn.h>
 #include <limits.h>
+#include <link.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -14,7 +16,8 @@
 
 enum {
         SAVED_MAX = 64,
-        TEXT_MAX = 16384, /* untouched pages cost nothing */
+        TEXT_MAX = 16384 +
+                   PATH_MAX, /* untouched pages cost nothing, but the first touch of one does */
 };
 
 struct saved {
@@ -24,11 +27,11 @@ struct saved {
 
 /* Written by the constructor, then read-only. The first own_count are our own variables, the rest
  * what TAPLINE_KEEP names. */
-static struct saved saved[SAVED_MAX];
-static size_t saved_count, own_count;
 static char texts[TEXT_MAX];
 static size_t texts_len;
-static char library[PATH_MAX]; /* absolute; "": not known, then nothing is put back */
+static struct saved saved[SAVED_MAX];
+static size_t saved_count, own_count;
+static const char *library; /* absolute, in texts; NULL: not known, then nothing is put back */
 static const char *library_name;
 
 static bool starts(const char *text, const char *with)
@@ -90,33 +93,45 @@ static void save_kept(const char *list)
         }
 }
 
+/* Ours begins where the file does. (dladdr(3) goes on to look all symbols through.) */
+static int is_library(struct dl_phdr_info *info, size_t size, void *name)
+{
+        extern const char begin[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+
+        (void)size;
+        if (info->dlpi_addr != (ElfW(Addr))(uintptr_t)begin)
+                return 0;
+        *(const char **)name = info->dlpi_name;
+        return 1;
+}
+
 /* The linker's name for us, made absolute: a later program may have another working directory. */
 static void find_library(void)
 {
+        const char *name = NULL;
         size_t used = 0, len;
-        Dl_info info;
 
-        if (dladdr(library, &info) == 0 || info.dli_fname == NULL)
+        if (dl_iterate_phdr(is_library, &name) == 0 || name == NULL)
                 return;
-        len = strlen(info.dli_fname);
-        if (info.dli_fname[0] != '/') {
-                long n = sys(SYS_getcwd, library, sizeof library, 0); /* its length with the NUL */
+        len = strlen(name);
+        if (name[0] != '/') {
+                long n = sys(SYS_getcwd, texts, PATH_MAX, 0); /* its length with the NUL */
 
-                used = n > 1 ? (size_t)n : 0;
-                library[0] = '\0';
-                if (used == 0)
+                if (n <= 1)
                         return;
+                used = (size_t)n;
         }
         /* With a separator in it no LD_PRELOAD can name it. */
-        if (used + len >= sizeof library || strchr(info.dli_fname, ':') != NULL ||
-            strchr(info.dli_fname, ' ') != NULL)
+        if (used + len >= PATH_MAX || strchr(name, ':') != NULL || strchr(name, ' ') != NULL)
                 return;
-        memcpy(library + used, info.dli_fname, len + 1);
+        memcpy(texts + used, name, len + 1);
         if (used > 0) {
-                library[0] = '/';
-                library[used - 1] = '/';
+                texts[0] = '/';
+                texts[used - 1] = '/';
         }
-        library_name = strrchr(library, '/') + 1;
+        texts_len = used + len + 1;
+        library = texts;
+        library_name = text_base(library);
 }
 
 void exec_env_save(void)

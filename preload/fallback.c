@@ -3,6 +3,7 @@
 #include "fallback.h"
 #include "config.h"
 #include "sys.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -178,10 +179,10 @@ static void write_record(const struct wire_file *file, const char *paths)
 static bool is_new_cause(const char *path, int error)
 {
         static _Atomic uint32_t seen[32];
-        const char *end = strrchr(path, '/');
+        const char *end = text_base(path);
         uint32_t hash = 2166136261u ^ (uint32_t)error;
 
-        for (const char *p = path; end != NULL && p < end; p++)
+        for (const char *p = path; p < end; p++)
                 hash = (hash ^ (unsigned char)*p) * 16777619u;
         hash = hash != 0 ? hash : 1;
         for (size_t i = 0; i < 32; i++) {
@@ -195,12 +196,14 @@ static bool is_new_cause(const char *path, int error)
         return false;
 }
 
-static struct stat stderr_at_start;
-
 void fallback_init(void)
 {
-        if (sys(SYS_fstat, STDERR_FILENO, &stderr_at_start, 0) < 0)
-                stderr_at_start.st_ino = 0;
+        struct stat now;
+
+        if (sys(SYS_fstat, STDERR_FILENO, &now, 0) < 0)
+                return;
+        config.stderr_device = now.st_dev;
+        config.stderr_inode = now.st_ino;
 }
 
 /* A program that was started without it, or has closed it, may have a file of its own there. */
@@ -208,8 +211,8 @@ static bool is_stderr_theirs(void)
 {
         struct stat now;
 
-        return stderr_at_start.st_ino == 0 || sys(SYS_fstat, STDERR_FILENO, &now, 0) < 0 ||
-               now.st_ino != stderr_at_start.st_ino || now.st_dev != stderr_at_start.st_dev;
+        return config.stderr_inode == 0 || sys(SYS_fstat, STDERR_FILENO, &now, 0) < 0 ||
+               now.st_ino != config.stderr_inode || now.st_dev != config.stderr_device;
 }
 
 static void tell_user(const struct wire_file *file, const char *paths)

@@ -7,6 +7,7 @@
 #include "files_fold.h"
 #include "files_pending.h"
 #include "sys.h"
+#include "text.h"
 
 #include <limits.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static size_t path_of(int dir, char *out, size_t cap)
 /* Write path as an absolute one, NUL-terminated. Returns its length with the NUL, or 0. */
 static size_t absolute(int dir, const char *path, char *out, size_t cap)
 {
-        size_t used = 0, len = path != NULL ? strnlen(path, cap) : 0;
+        size_t used = 0, len = path != NULL ? strlen(path) : 0;
 
         if (path == NULL || path[0] != '/') {
                 used = path_of(dir, out, cap - 2);
@@ -132,9 +133,9 @@ mode_t files_type_at(int dir, const char *path)
 /* "index.lock", ".package-lock" and the like: made with O_EXCL, their presence is the lock. */
 static bool is_lock_name(const char *path)
 {
-        const char *base = strrchr(path, '/');
+        const char *name = text_base(path);
 
-        return strstr(base != NULL ? base + 1 : path, "lock") != NULL;
+        return memmem(name, strlen(name), "lock", strlen("lock")) != NULL;
 }
 
 bool files_ends_write(const struct file_call *call)
@@ -160,7 +161,7 @@ static void send_file(const struct file_call *call, struct file_packet *packet, 
         file->error = error;
         file->flags = (uint32_t)call->flags;
         file->intent = (uint8_t)call->intent;
-        memcpy(file->call, call->name, strnlen(call->name, sizeof file->call - 1));
+        memcpy(file->call, call->name, text_len(call->name, sizeof file->call - 1));
         if (!files_fold(&fold, &file->folded))
                 return;
         if (error == EMFILE || error == ENFILE)

@@ -1,5 +1,6 @@
 /* Programs that could not be executed: no permission, or a mount that runs none (noexec). */
 #include "files.h"
+#include "text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -31,7 +32,7 @@ void files_failed_exec(const char *name, int dir, const char *path)
 void files_failed_search(const char *name, const char *file)
 {
         const char *path = getenv("PATH");
-        size_t len = file != NULL ? strnlen(file, NAME_MAX + 1) : 0;
+        size_t len = file != NULL ? text_len(file, NAME_MAX + 1) : 0;
         char full[PATH_MAX];
 
         if ((errno != EACCES && errno != EPERM) || len == 0 || len > NAME_MAX)
@@ -40,8 +41,8 @@ void files_failed_search(const char *name, const char *file)
                 files_failed_exec(name, AT_FDCWD, file);
                 return;
         }
-        for (const char *at = path; at != NULL && *at != '\0'; at += strspn(at, ":")) {
-                size_t n = strcspn(at, ":");
+        for (const char *at = path, *end; at != NULL; at = end != NULL ? end + 1 : NULL) {
+                size_t n = (end = strchr(at, ':')) != NULL ? (size_t)(end - at) : strlen(at);
                 int saved = errno;
 
                 if (n > 0 && n + len + 2 <= sizeof full) {
@@ -55,6 +56,5 @@ void files_failed_search(const char *name, const char *file)
                         }
                 }
                 errno = saved;
-                at += n;
         }
 }

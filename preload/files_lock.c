@@ -10,6 +10,7 @@
 #include "files_fold.h"
 #include "real.h"
 #include "sys.h"
+#include "text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -53,7 +54,7 @@ void files_lock(const char *name, int fd, enum wire_lock_state state, int64_t wa
                 packet.lock.error = state == WIRE_LOCK_FAILED ? saved : 0;
                 packet.lock.state = (uint8_t)state;
                 packet.lock.waited_ms = waited_ms < UINT32_MAX ? (uint32_t)waited_ms : UINT32_MAX;
-                memcpy(packet.lock.call, name, strnlen(name, sizeof packet.lock.call - 1));
+                memcpy(packet.lock.call, name, text_len(name, sizeof packet.lock.call - 1));
                 control_report2(WIRE_LOCK, &packet.lock.head, sizeof packet.lock, packet.path, len);
         }
         errno = saved;

@@ -2,6 +2,7 @@
 #include "lookup.h"
 #include "config.h"
 #include "control.h"
+#include "text.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,7 +27,7 @@ void lookup_add(struct lookup_packet *packet, const struct wire_addr *address)
 void lookup_begin(struct lookup_packet *packet, const char *name)
 {
         memset(&packet->lookup, 0, sizeof packet->lookup);
-        packet->lookup.name_len = (uint16_t)strnlen(name, NI_MAXHOST - 1);
+        packet->lookup.name_len = (uint16_t)text_len(name, NI_MAXHOST - 1);
         memcpy(packet->rest, name, packet->lookup.name_len);
 }
 
@@ -53,7 +54,11 @@ void lookup_report(struct lookup_packet *packet, int result, int error, int64_t 
 /* An address literal is no lookup: nothing is asked of anybody. */
 static bool is_literal(const char *name)
 {
-        return strchr(name, ':') != NULL || name[strspn(name, "0123456789.")] == '\0';
+        const char *at = name;
+
+        while ((*at >= '0' && *at <= '9') || *at == '.')
+                at++;
+        return *at == '\0' || strchr(name, ':') != NULL;
 }
 
 bool lookup_is_one(const char *name)
@@ -74,7 +79,7 @@ bool lookup_made_up(const char *name, int family, struct wire_addr *out)
 
         if (control < 0)
                 return false;
-        packet.name.name_len = (uint16_t)strnlen(name, sizeof packet.text);
+        packet.name.name_len = (uint16_t)text_len(name, sizeof packet.text);
         memcpy(packet.text, name, packet.name.name_len);
         result = control_send(control, WIRE_NAME, &packet.name.head,
                               offsetof(struct name_packet, text) + packet.name.name_len);

@@ -1,6 +1,7 @@
 /* Looks at a program before it is started; see tapline_program.h. Linked into both halves. */
 #include "tapline_program.h"
 #include "sys.h"
+#include "text.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -76,7 +77,7 @@ static bool read_at(const struct file *file, uint64_t offset, void *out, size_t 
 static bool is_glibc_linker(const char *path)
 {
         static const char *const names[] = {"ld-linux", "ld-lsb", "ld-2.", "ld.so"};
-        const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+        const char *name = text_base(path);
 
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
                 if (strncmp(name, names[i], strlen(names[i])) == 0)
@@ -280,7 +281,7 @@ static void conclude(const struct file *file, struct program *out)
         if (n > 0)
                 out->path[n] = '\0';
         else
-                memcpy(out->path, file->path, strnlen(file->path, sizeof out->path - 1) + 1);
+                memcpy(out->path, file->path, text_len(file->path, sizeof out->path - 1) + 1);
         out->path[sizeof out->path - 1] = '\0';
 }
 

@@ -8,11 +8,27 @@
 
 _Atomic(void *) real_table[REAL_COUNT];
 
-static const char *const names[REAL_COUNT] = {
-#define X(name) [REAL_##name] = #name,
+/* Without pointers, which the linker would have to relocate at every start of every program. */
+static const struct {
+#define X(name) char text_##name[sizeof #name];
+        REAL_FUNCTIONS(X)
+#undef X
+} names = {
+#define X(name) #name,
         REAL_FUNCTIONS(X)
 #undef X
 };
+
+static const unsigned short offsets[REAL_COUNT] = {
+#define X(name) [REAL_##name] = offsetof(__typeof__(names), text_##name),
+        REAL_FUNCTIONS(X)
+#undef X
+};
+
+static const char *name_of(enum real_id id)
+{
+        return (const char *)&names + offsets[id];
+}
 
 /* Stands in for a symbol that is nowhere: -1 is the failure of every function in the table that can
  * be missing (renameat2, copy_file_range and the like on an old libc). */
@@ -25,7 +41,7 @@ static long missing(void)
 void *real_resolve(enum real_id id)
 {
         int saved = errno;
-        void *function = dlsym(RTLD_NEXT, names[id]);
+        void *function = dlsym(RTLD_NEXT, name_of(id));
 
         if (function == NULL)
                 function = (void *)missing;
@@ -52,7 +68,7 @@ void real_resolve_all(void)
 void *real_named(const char *name)
 {
         for (size_t id = 0; id < REAL_COUNT; id++)
-                if (strcmp(names[id], name) == 0)
+                if (strcmp(name_of(id), name) == 0)
                         return atomic_load_explicit(&real_table[id], memory_order_relaxed);
         return NULL;
 }

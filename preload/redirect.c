@@ -95,7 +95,7 @@ static int connect_loopback(int fd, const struct plan *plan, unsigned short port
         if (plan->family == AF_INET)
                 return (int)sys(SYS_connect, fd, &v4, sizeof v4);
         if (plan->by_v6) {
-                v6.sin6_addr = in6addr_loopback;
+                v6.sin6_addr.s6_addr[15] = 1; /* ::1 */
         } else {
                 v6.sin6_addr.s6_addr[10] = v6.sin6_addr.s6_addr[11] = 0xff;
                 memcpy(v6.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);

@@ -2,6 +2,7 @@
 #include "tap.h"
 #include "control.h"
 #include "socket.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -56,7 +57,7 @@ static void send_pieces(const struct tap_place *place, bool h2, size_t total_len
         if (place->fd >= 0 && socket_local(place->fd, &message.local))
                 message.cookie = socket_cookie(place->fd);
         if (place->name != NULL)
-                message.name_len = (uint16_t)strnlen(place->name, NAME_MAX_LEN);
+                message.name_len = (uint16_t)text_len(place->name, NAME_MAX_LEN);
         pieces[0] = (struct iovec){&message, sizeof message};
         pieces[1] = (struct iovec){(void *)place->name, message.name_len};
         control_report_parts(WIRE_TAP, pieces, count);

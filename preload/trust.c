@@ -3,6 +3,7 @@
 #include "config.h"
 #include "control.h"
 #include "sys.h"
+#include "text.h"
 
 #include <limits.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static void tell(enum wire_trust_kind kind, const void *data, size_t len)
 static void tell_path(enum wire_trust_kind kind, const char *path)
 {
         char absolute[PATH_MAX];
-        size_t len = path != NULL ? strnlen(path, sizeof absolute) : 0, used = 0;
+        size_t len = path != NULL ? text_len(path, sizeof absolute) : 0, used = 0;
         long n;
 
         if (len == 0)
