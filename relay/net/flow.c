@@ -455,6 +455,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         if (flow->cookie != 0)
                 past_add(flow);
         flow->state = FLOW_CLOSED;
+        LL_PREPEND2(flow->relay->closed, flow, next_closed);
         flow_expect_join(flow, false);
         unkey(flow);
         if (flow->dial != NULL)
@@ -481,9 +482,10 @@ void flow_sweep(struct relay *relay)
 {
         struct flow *flow, *next;
 
-        DL_FOREACH_SAFE (relay->flows, flow, next) {
-                if (flow->state != FLOW_CLOSED || flow->again.queued)
+        LL_FOREACH_SAFE2 (relay->closed, flow, next, next_closed) {
+                if (flow->again.queued)
                         continue;
+                LL_DELETE2(relay->closed, flow, next_closed);
                 DL_DELETE(relay->flows, flow);
                 relay->flow_count--;
                 relay_options_drop(flow->options);

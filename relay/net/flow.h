@@ -67,6 +67,7 @@ struct flow {
         struct relay *relay;           /* borrowed */
         struct relay_options *options; /* as they were when it began */
         struct flow *prev, *next;
+        struct flow *next_closed;
         UT_hash_handle hh; /* in relay->by_port, if keyed */
         uint64_t id;
         enum flow_state state;

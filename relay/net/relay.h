@@ -81,6 +81,7 @@ struct relay {
         struct loop *loop;               /* owned */
         struct record *record;           /* borrowed */
         struct flow *flows;              /* owned list */
+        struct flow *closed;             /* of these, what flow_sweep() frees, by next_closed */
         struct flow *by_port;            /* hash of flows with a client port, not owned */
         struct past *pasts;              /* owned hash: verdicts of flows that are gone */
         struct process_table *processes; /* owned */
