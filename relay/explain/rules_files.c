@@ -176,6 +176,23 @@ static void add_call(struct draft *d, const json_t *event)
                     path2 ? "\"" : "", text_errno(error), error ? error : "?");
 }
 
+/* Not every file system counts inodes. */
+static void add_space(struct draft *d, const struct filefault *group, const char *fstype)
+{
+        const json_t *event = group->first->event;
+        long long bytes = event_get_int(event, "free_bytes", -1);
+        long long inodes = event_get_int(event, "free_inodes", -1);
+
+        if (bytes >= 0 && inodes >= 0)
+                text_add(&d->evidence, "filesystem %s (%s): %lld bytes and %lld inodes free",
+                         group->mount, fstype, bytes, inodes);
+        else if (bytes >= 0)
+                text_add(&d->evidence, "filesystem %s (%s): %lld bytes free", group->mount, fstype,
+                         bytes);
+        else
+                text_add(&d->evidence, "filesystem %s (%s)", group->mount, fstype);
+}
+
 static void add_filesystem(struct draft *d, const struct filefault *group)
 {
         const json_t *event = group->first->event;
@@ -201,9 +218,7 @@ static void add_filesystem(struct draft *d, const struct filefault *group)
                                                             : "another");
                 break;
         default:
-                text_add(&d->evidence, "filesystem %s (%s): %lld bytes and %lld inodes free",
-                         group->mount, fstype, (long long)event_get_int(event, "free_bytes", -1),
-                         (long long)event_get_int(event, "free_inodes", -1));
+                add_space(d, group, fstype);
         }
         if (event_get_int(event, "quota_bytes", 0) > 0)
                 text_add(&d->evidence, "quota: %lld of %lld bytes are used",

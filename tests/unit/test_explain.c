@@ -257,6 +257,7 @@ static void particulars_are_named(void **state)
                 {"poetry-e-stale-lock", "The lock file /home/u/.cache/pypoetry/"},
                 {"poetry-e-stale-lock", "belongs to root"},
                 {"poetry-g-no-inodes", "1044480 bytes and 0 inodes free"},
+                {"real-quota-exceeded", "(btrfs): 49082368 bytes free"},
                 {"poetry-h-file-in-the-way", "mv /home/u/.cache/pypoetry/cache/repositories "},
                 {"npm-cache-not-writable", "export npm_config_cache="},
                 {"npm-cache-not-writable", "_cacache/tmp"},
