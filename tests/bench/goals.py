@@ -66,8 +66,8 @@ def idle_kib(s, path):
 
 
 def is_redirected(path):
-    """By a library in the client, or, for the loop that stands for one, by its address."""
-    return ">" in path or path == "ref-redirect"
+    """The client asks for nothing: a library leads it, or, for relays that know one origin only, the relay's address."""
+    return ">" in path or path.startswith(("ref-redirect", "haproxy", "socat"))
 
 
 def explicit_only(value):
