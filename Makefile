@@ -31,10 +31,10 @@ RELAY_LD  := -pie -Wl,-z,relro,-z,now
 RELAY_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lhttp_parser -lpthread
 
 # The library: libc only. No fortify and no large-file macros, they would rename what it hooks. Each program of a run pays
-# for its loading: no start files (four symbols that are nowhere, and a page to write at the end), two mappings fewer.
+# for its loading: no start files (four symbols that are nowhere, and a page to write at the end).
 PRELOAD_CPP := -D_GNU_SOURCE -Iinclude -Ipreload -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS
 PRELOAD_C   := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector
-PRELOAD_LD  := -shared -nostartfiles -Wl,-z,relro,-z,now,-z,defs,-z,noseparate-code,--version-script=preload/exports.map -Wl,-Bsymbolic-functions,-soname,libtapline.so
+PRELOAD_LD  := -shared -nostartfiles -Wl,-z,relro,-z,now,-z,defs,--version-script=preload/exports.map -Wl,-Bsymbolic-functions,-soname,libtapline.so
 
 RELAY_SRC   := $(sort $(wildcard relay/*/*.c))
 PRELOAD_SRC := $(sort $(wildcard preload/*.c))
@@ -70,7 +70,7 @@ help:
 	@sed -n 's/^#: //p' Makefile
 
 # A flag change rebuilds: every object depends on this file, which changes only when the flags do.
-FLAGS_NOW := $(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(SANFLAGS) $(WARN) $(RELAY_CPP) $(RELAY_C) $(PRELOAD_C)
+FLAGS_NOW := $(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(SANFLAGS) $(WARN) $(RELAY_CPP) $(RELAY_C) $(PRELOAD_C) $(RELAY_LD) $(PRELOAD_LD)
 $B/flags: FORCE
 	@mkdir -p $B
 	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@
