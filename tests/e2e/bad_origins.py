@@ -2,8 +2,15 @@
 
 import ssl
 import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
 
-from origins import RawServer, free_port, wait_listening
+from origins import free_port, wait_listening
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("index", "clients_table")]
+import registries  # noqa: E402
+from index import Index  # noqa: E402
 
 EC = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 CA = "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n"
@@ -31,6 +38,13 @@ VERDICTS = {
 
 def openssl(*args):
     subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+class Shown(NamedTuple):
+    """Paths: the root to trust, what an origin shows (leaf first), and the leaf's key."""
+    ca: Path
+    cert: Path
+    key: Path
 
 
 class Authority:
@@ -61,7 +75,7 @@ class Authority:
                 "-md", digest[1:], "-out", self.dir / f"{name}.pem")
 
     def chain(self, case):
-        """Make what the origin of this case shows. Returns (certificates, key)."""
+        """Make what the origin of this case shows. Returns Shown."""
         leaf, extra, more = LEAF.format("DNS:localhost,DNS:index.example"), [], {}
         by = "root"
         if case == "self-signed":
@@ -84,7 +98,7 @@ class Authority:
             self.signed(case, by, leaf, **more)
         chain = self.dir / f"{case}-chain.pem"
         chain.write_text("".join((self.dir / f"{name}.pem").read_text() for name in [case, *extra]))
-        return chain, self.dir / f"{case}.key"
+        return Shown(self.root, chain, self.dir / f"{case}.key")
 
     def revoked(self, case):
         """The OCSP answer of the root that the certificate of this case is revoked, as a file in DER."""
@@ -103,34 +117,28 @@ def start(authority, case):
     return StaplingOrigin(authority, case) if case == REVOKED else BadOrigin(authority, case)
 
 
-class BadOrigin(RawServer):
-    """Answers every request with 200 and two bytes, if the client comes so far."""
+class BadOrigin(Index):
+    """The test index, with a start page of two bytes and Cargo's registry, for who comes so far."""
 
     def __init__(self, authority, case):
-        super().__init__(self.serve_one)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.set_ciphers("DEFAULT:@SECLEVEL=0")
-        self.context.load_cert_chain(*authority.chain(case))
-        self.url = f"https://localhost:{self.port}/"
+        super().__init__(authority.dir / f"{case}-index", authority.chain(case))
+        self.files = {"/": b"ok", **registries.cargo(self.url)}
 
-    def serve_one(self, raw):
-        try:
-            with self.context.wrap_socket(raw, server_side=True) as tls:
-                while tls.recv(65536):
-                    tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                tls.unwrap()
-        except OSError:
-            pass  # the client's refusal
+    def _context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.load_cert_chain(self.certs.cert, self.certs.key)
+        return context
 
 
 class StaplingOrigin:
     """openssl s_server, for what Python's ssl module does not do."""
 
     def __init__(self, authority, case):
-        chain, key = authority.chain(case)
+        shown = authority.chain(case)
         self.port = free_port()
-        self.url = f"https://localhost:{self.port}/"
-        self.argv = ["openssl", "s_server", "-quiet", "-www", "-accept", f"127.0.0.1:{self.port}", "-cert", chain, "-key", key,
+        self.url = f"https://localhost:{self.port}"
+        self.argv = ["openssl", "s_server", "-quiet", "-www", "-accept", f"127.0.0.1:{self.port}", "-cert", shown.cert, "-key", shown.key,
                      "-status_file", authority.revoked(case)]
 
     def __enter__(self):

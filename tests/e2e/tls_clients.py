@@ -1,16 +1,22 @@
 """Clients of every kind of TLS, each told by its user's own knob to trust one more root. visit(client, place) gives a Visit
 that asks for each URL in turn and prints a line per URL: "0" or another exit status, and the client's last words.
 
-Kinds of TLS: OpenSSL in a shared library (curl, Python), and inside the program (Node); GnuTLS (wget, git, apt); rustls (uv);
-Go's own; Java's own. Strict is what CPython demands from 3.13 on.
+Kinds of TLS: OpenSSL in a shared library (curl, Python), and inside the program (Node, rustup's cargo); GnuTLS (wget, git, apt,
+Debian's cargo); rustls (uv); Go's own; Java's own. Strict is what CPython demands from 3.13 on.
 """
 
+import shutil
 import subprocess
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import runner
+import toolkits
 import venvs
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients_table"))
+import clients  # noqa: E402
 
 CLIENTS = {}  # name -> function
 
@@ -19,7 +25,7 @@ CLIENTS = {}  # name -> function
 class Place:
     sandbox: object
     root: Path     # the root to trust
-    urls: list     # with localhost as their host
+    urls: list     # with localhost as their host, and no path
     proxy: str     # a proxy that leads every name to loopback
 
 
@@ -37,9 +43,9 @@ def client(name):
     return add
 
 
-def _each(place, command, env=None, words="tail -n 1"):
-    """A shell that runs command once per URL ($u). words picks the line that tells."""
-    script = (f"for u; do said=$({{ {command}; }} 2>&1 </dev/null); status=$?; "
+def _each(place, command, env=None, words="tail -n 1", before=":"):
+    """A shell that runs command once per URL ($u), and before once. words picks the line that tells."""
+    script = (f"{before}\nfor u; do said=$({{ {command}; }} 2>&1 </dev/null); status=$?; "
               f"printf '%s %s\\n' $status \"$(printf '%s\\n' \"$said\" | {words})\"; done")
     return Visit(["sh", "-c", script, "sh", *place.urls], env or {})
 
@@ -56,7 +62,8 @@ def curl_status(place):
 
 @client("wget")
 def wget(place):
-    return _each(place, f'wget -qO- --tries=1 --timeout=20 -nv --ca-certificate {place.root} "$u"')
+    return _each(place, f'wget -nv -O- --tries=1 --timeout=20 --ca-certificate {place.root} "$u"', {"LC_ALL": "C"},
+                 "grep certificate | tr '\\n' ' '")
 
 
 @client("git")
@@ -77,7 +84,7 @@ def apt(place):
                "Acquire::Languages": "none", "Debug::NoLocking": "1", "APT::Sandbox::User": "", "APT::Update::Error-Mode": "any"}
     common = " ".join(f"-o {name}={value}" for name, value in options.items())
     lists = f"{s.root}/apt/etc/sources.list"
-    return _each(place, f'echo "deb [trusted=yes] $u ./" >{lists}; apt-get -qq {common} update | grep -m 1 "^E"', {"LC_ALL": "C"})
+    return _each(place, f'echo "deb [trusted=yes] $u ./" >{lists}; apt-get -qq {common} update', {"LC_ALL": "C"}, "head -n 1")
 
 
 def _python(place, binary, text):
@@ -85,6 +92,33 @@ def _python(place, binary, text):
     script = ("import sys\nfor u in sys.argv[2:]:\n    try:\n" + "".join(f"        {line}\n" for line in text.splitlines()) +
               "        print(0)\n    except Exception as error:\n        print(1, str(error).split('(_ssl.c:')[0])\n")
     return Visit([binary, "-c", script, place.root, *place.urls])
+
+
+def _cargo(place, command, env, mounts=None):
+    """A registry as sparse files. A home of cargo's own per URL: nothing comes from a cache."""
+    make = place.sandbox.user.make_file
+    make(place.sandbox.work / "Cargo.toml", '[package]\nname = "demo"\nversion = "0.1.0"\n[dependencies]\nmoss = "1"\n')
+    make(place.sandbox.work / "src/lib.rs", "")
+    make(place.sandbox.work / ".cargo/config.toml", '[source.crates-io]\nreplace-with = "local"\n[net]\nretry = 0\n')
+    visit = _each(place, f"CARGO_HOME=$(mktemp -d) {command} --config \"source.local.registry='sparse+$u/cargo/'\" fetch -q", env)
+    return replace(visit, mounts=mounts)
+
+
+@client("cargo")
+def cargo(place):
+    """Debian's: its libcurl has GnuTLS, and sparse registries are an unstable feature of it. (Its words name the file of
+    roots, so the file is named where tapline leaves it alone.)"""
+    program = toolkits.program("cargo")
+    return _cargo(place, f"{program} -Z sparse-registry --config \"http.cainfo='{place.root}'\"", {"RUSTC_BOOTSTRAP": "1"})
+
+
+if shutil.which("rustup", path=Path.home() / ".cargo/bin"):
+    @client("rustup's cargo")
+    def rustup_cargo(place):
+        """The tester's own, where there is one: libcurl and OpenSSL are inside the program."""
+        toolchain = place.sandbox.user.make_dir(place.sandbox.root / "toolchain")
+        return _cargo(place, "cargo", {"CARGO_HTTP_CAINFO": place.root, "PATH": f"{toolchain}/bin:{runner.PATH}"},
+                      f"mount --bind {clients.rust_toolchain().parent} {toolchain}")
 
 
 @client("Python, strict")
@@ -118,9 +152,10 @@ def node(place):
 @client("uv")
 def uv(place):
     binary = venvs.get(("uv",)) / "bin/uv"
-    return _each(place, f'{binary} -q pip install --no-cache --python /usr/bin/python3 --target {place.sandbox.work}/out '
-                        '--index-url "${u}simple/" moss',
-                 {"SSL_CERT_FILE": place.root, "UV_PYTHON_DOWNLOADS": "never", "UV_HTTP_RETRIES": "0"})
+    return _each(place, f'{binary} -q pip install --dry-run --python /usr/bin/python3 --target {place.sandbox.work}/out '
+                        '--index-url "$u/simple/" moss',
+                 {"SSL_CERT_FILE": place.root, "UV_PYTHON_DOWNLOADS": "never", "UV_HTTP_RETRIES": "0"},
+                 before="export UV_CACHE_DIR=$(mktemp -d)")
 
 
 @client("Go")
@@ -154,17 +189,28 @@ public class Get {
 """
 
 
+def _java_files(root, store):
+    """The directory of the class Get and of a copy of the JDK's store with root in it, made once per root."""
+    made = root.parent / "java"
+    if not made.exists():
+        made.mkdir()
+        (made / "Get.java").write_text(JAVA)
+        (made / "cacerts").write_bytes(store.read_bytes())
+        for argv in (["javac", "-J-XX:TieredStopAtLevel=1", "-d", made, made / "Get.java"],
+                     ["keytool", "-importcert", "-noprompt", "-alias", "root", "-file", root, "-storepass", "changeit", "-keystore",
+                      made / "cacerts"]):
+            subprocess.run(argv, check=True, capture_output=True, timeout=120)
+    return made
+
+
 @client("Java")
 def java(place):
     """The root is in the JDK's own store, as keytool -cacerts does it, for this run only."""
-    copy, source = place.sandbox.root / "cacerts", place.sandbox.work / "Get.java"
     store = Path("/usr/bin/java").resolve().parents[1] / "lib/security/cacerts"
-    copy.write_bytes(store.read_bytes())
-    subprocess.run(["keytool", "-importcert", "-noprompt", "-alias", "root", "-file", place.root, "-storepass", "changeit",
-                    "-keystore", copy], check=True, capture_output=True, timeout=120)
-    place.sandbox.user.make_file(source, JAVA)
+    made = _java_files(place.root, store)
     # JAVA_TOOL_OPTIONS: a java that is started by itself is told of the run's CA only where the user has set it (docs/inspection.md).
-    return Visit(["java", source, *place.urls], {"JAVA_TOOL_OPTIONS": "-Xshare:auto"}, f"mount --bind {copy} {store.resolve()}")
+    return Visit(["java", "-XX:TieredStopAtLevel=1", "-cp", made, "Get", *place.urls], {"JAVA_TOOL_OPTIONS": "-Xshare:auto"},
+                 f"mount --bind {made}/cacerts {store.resolve()}")
 
 
 def visit(name, place):
