@@ -82,7 +82,6 @@ static void set(struct childenv *env, const struct catalogue_cache *cache, const
 static void say(struct record *rec, const struct cache_place *place, const char *path)
 {
         const char *option = place->cache->option != NULL ? place->cache->option : "";
-        struct event e;
         char *text;
 
         if (asprintf(&text,
@@ -92,10 +91,7 @@ static void say(struct record *rec, const struct cache_place *place, const char 
                      strerror(place->probe.error), place->cache->variable, option, path) < 0)
                 return;
         fprintf(stderr, "tapline: %s\n", text);
-        event_begin(&e, EVENT_RELAY_NOTE, NULL, 0);
-        event_str(&e, "note", text);
-        event_str(&e, "severity", "note");
-        record_write(rec, &e);
+        record_note(rec, NULL, 0, text);
         free(text);
 }
 

@@ -79,8 +79,10 @@ struct plan *plan_read(int argc, char **argv, int *next)
         struct plan *plan = calloc(1, sizeof *plan);
 
         *next = 0;
-        if (plan == NULL)
+        if (plan == NULL) {
+                fputs("tapline: out of memory\n", stderr);
                 return NULL;
+        }
         if (options_read(&plan->options, FOR_RELAY, argc, argv, next) < 0 ||
             (!plan->options.help && *next >= argc && fill(plan) < 0)) {
                 plan_free(plan);

@@ -95,8 +95,10 @@ static char **copy_argv(int argc, char **argv)
         for (int i = 0; copy != NULL && i < argc; i++)
                 if ((copy[i] = strdup(argv[i])) == NULL) {
                         free_argv(copy);
-                        return NULL;
+                        copy = NULL;
                 }
+        if (copy == NULL)
+                fputs("tapline: out of memory\n", stderr);
         return copy;
 }
 
@@ -192,8 +194,9 @@ static int open_session(struct session *session, const struct options *o)
         }
         result = record_open(&session->record, o->record);
         if (result < 0)
-                fprintf(stderr, "tapline: cannot write the record %s: %s\n", o->record,
-                        strerror(-result));
+                fprintf(stderr,
+                        "tapline: cannot write the record %s: %s; name another with --record\n",
+                        o->record, strerror(-result));
         if (result < 0 || clear_socket(session->socket) < 0 ||
             inspection_start(&session->inspection, o, session->record) < 0)
                 return -1;

@@ -26,8 +26,9 @@ struct head {
         size_t start_len;            /* of target or reason */
         struct http_header *headers; /* owned, NULL between heads */
         size_t count, room;
-        bool in_value; /* the last piece belonged to a value */
-        bool complete; /* what follows are trailers */
+        const char *lack; /* why it could not be kept; NULL: it is */
+        bool in_value;    /* the last piece belonged to a value */
+        bool complete;    /* what follows are trailers */
 };
 
 struct side {
@@ -70,18 +71,24 @@ static void silence(struct http1 *h)
         head_reset(&h->server.head);
 }
 
+static int head_fails(struct head *head, const char *why)
+{
+        head->lack = why;
+        return -1;
+}
+
 /* Returns 0, or -1 when the head is too long or memory is short; -1 stops the parser. */
 static int head_add(struct head *head, const char *data, size_t len)
 {
         if (len > TEXT_CAP - head->len)
-                return -1;
+                return head_fails(head, "a head is too long");
         if (head->len + len > head->cap) {
                 size_t cap = head->cap ? head->cap : 1024;
                 while (cap < head->len + len)
                         cap *= 2;
                 char *text = realloc(head->text, cap);
                 if (!text)
-                        return -1;
+                        return head_fails(head, "out of memory");
                 head->text = text;
                 head->cap = cap;
         }
@@ -94,12 +101,12 @@ static int head_add(struct head *head, const char *data, size_t len)
 static int head_new_header(struct head *head)
 {
         if (head->count == HEADERS_CAP)
-                return -1;
+                return head_fails(head, "a head has too many fields");
         if (head->count == head->room) {
                 size_t room = head->room ? head->room * 2 : 16;
                 struct http_header *headers = realloc(head->headers, room * sizeof *headers);
                 if (!headers)
-                        return -1;
+                        return head_fails(head, "out of memory");
                 head->headers = headers;
                 head->room = room;
         }
@@ -192,7 +199,7 @@ static int on_request_head(PARSER *p)
         struct http_head head;
 
         if (h->requests - h->responses >= PIPELINE_CAP)
-                return -1;
+                return head_fails(&side->head, "too many requests wait for their answers");
         head_describe(&side->head, p, &head);
         head.method = METHOD_NAME(p->method);
         head.target = side->head.text;
@@ -373,6 +380,13 @@ static void fall_silent_when_done(struct http1 *h)
                 silence(h);
 }
 
+/* What is no HTTP is nobody's loss; what we could not keep is told. */
+static void tell_lack(struct http1 *h, const struct side *side)
+{
+        if (side->head.lack && h->events->stopped)
+                h->events->stopped(h->ctx, side->head.lack);
+}
+
 void http1_client(struct http1 *h, const char *data, size_t len)
 {
         enum fed fed = FED_PAUSED;
@@ -385,6 +399,7 @@ void http1_client(struct http1 *h, const char *data, size_t len)
         if (fed == FED_PAUSED && used < len)
                 h->lost = true;
         if (fed == FED_ERROR) {
+                tell_lack(h, &h->client);
                 h->client.dead = true;
                 head_reset(&h->client.head);
                 fall_silent_when_done(h);
@@ -397,10 +412,12 @@ void http1_server(struct http1 *h, const char *data, size_t len)
 
         if (h->server.dead || !len)
                 return;
-        if (parser_feed(&h->server.parser, &response_settings, data, len, &used) == FED_ERROR)
+        if (parser_feed(&h->server.parser, &response_settings, data, len, &used) == FED_ERROR) {
+                tell_lack(h, &h->server);
                 silence(h);
-        else
+        } else {
                 fall_silent_when_done(h);
+        }
 }
 
 uint64_t http1_server_left(const struct http1 *h)

@@ -49,6 +49,15 @@ struct recorder {
         const char *reason;      /* why open bodies are incomplete; borrowed while finishing */
 };
 
+static void note_stop(const struct recorder_origin *origin, const char *protocol, const char *why)
+{
+        char note[200];
+
+        snprintf(note, sizeof note, "%s on this connection is not recorded any further: %s",
+                 protocol, why);
+        record_note(origin->record, &origin->who, origin->flow, note);
+}
+
 static int64_t now_us(void)
 {
         struct timespec ts;
@@ -81,8 +90,11 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         struct pending *p = calloc(1, sizeof *p);
         struct event e;
 
-        if (!p)
+        if (!p) {
+                record_note(r->origin.record, &r->origin.who, r->origin.flow,
+                            "a request on this connection is not recorded: out of memory");
                 return;
+        }
         p->index = index;
         p->number = ++*r->origin.next_request;
         p->head_us = now_us();
@@ -254,15 +266,8 @@ static void on_goaway(void *ctx, const struct http_goaway *goaway)
 static void on_stopped(void *ctx, const char *why)
 {
         struct recorder *r = ctx;
-        char note[200];
-        struct event e;
 
-        snprintf(note, sizeof note, "HTTP/2 on this connection is not recorded any further: %s",
-                 why);
-        event_begin(&e, EVENT_RELAY_NOTE, &r->origin.who, r->origin.flow);
-        event_str(&e, "note", note);
-        event_str(&e, "severity", "note");
-        record_write(r->origin.record, &e);
+        note_stop(&r->origin, r->http2 ? "HTTP/2" : "HTTP", why);
 }
 
 static const struct http_events events = {
@@ -290,8 +295,10 @@ struct recorder *recorder_new(const struct recorder_origin *origin)
         struct recorder *r = calloc(1, sizeof *r);
         bool ok = true;
 
-        if (!r)
+        if (!r) {
+                note_stop(origin, "HTTP", "out of memory");
                 return NULL;
+        }
         r->origin = *origin;
         r->origin.who.exe = copy(origin->who.exe, &ok);
         r->origin.scheme = copy(origin->scheme, &ok);
@@ -299,6 +306,7 @@ struct recorder *recorder_new(const struct recorder_origin *origin)
         r->origin.source = copy(origin->source ? origin->source : "relay", &ok);
         if (ok)
                 return r;
+        note_stop(origin, "HTTP", "out of memory");
         recorder_free(r);
         return NULL;
 }
@@ -327,6 +335,8 @@ static void begin(struct recorder *r, bool is_http2)
         else
                 r->http1 = http1_new(&events, r);
         r->stopped = !r->http1 && !r->http2;
+        if (r->stopped)
+                note_stop(&r->origin, is_http2 ? "HTTP/2" : "HTTP", "out of memory");
 }
 
 static bool is_begun(const struct recorder *r)

@@ -29,7 +29,8 @@ struct recorder_origin {
 
 struct recorder;
 
-/* Copies origin, strings included. Returns NULL when out of memory. Caller owns. */
+/* Copies origin, strings included. Returns NULL when out of memory, with a note in the record.
+ * Caller owns. */
 struct recorder *recorder_new(const struct recorder_origin *origin);
 void recorder_free(struct recorder *r);
 

@@ -239,7 +239,8 @@ int admin_open(struct relay *relay, const char *address)
                         "unix:PATH\n",
                         address);
         else if (fd < 0)
-                fprintf(stderr, "tapline: --admin %s: %s\n", address, strerror(-fd));
+                fprintf(stderr, "tapline: --admin %s: %s%s\n", address, strerror(-fd),
+                        bound_hint(-fd));
         return fd < 0 ? fd : add(relay, fd, &bound, address);
 }
 

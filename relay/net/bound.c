@@ -147,6 +147,27 @@ int bound_open(const char *text, struct bound *out)
         return result;
 }
 
+const char *bound_hint(int error)
+{
+        static const struct {
+                int error;
+                const char *hint;
+        } hints[] = {
+                {EADDRINUSE, "; choose another, or end what is there (ss -lp shows it)"},
+                {EADDRNOTAVAIL, "; this machine has no such address (ip address shows them)"},
+                {EACCES, "; choose a port above 1023, or a directory of yours"},
+                {ENOENT, "; make the directory first"},
+                {EMFILE, "; raise the limit on open files (ulimit -n)"},
+                {ENFILE, "; raise the system's limit on open files (sysctl fs.file-max)"},
+                {ENOSPC, "; raise the limit on watches (sysctl fs.epoll.max_user_watches)"},
+        };
+
+        for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+                if (hints[i].error == error)
+                        return hints[i].hint;
+        return "";
+}
+
 int bound_loopback(int family, struct bound *out)
 {
         struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(out->port)};

@@ -16,6 +16,9 @@ struct bound {
  */
 int bound_open(const char *text, struct bound *out);
 
+/* What to do when listening failed with this errno, as the end of a message: "; ...", or "". */
+const char *bound_hint(int error);
+
 /* Listen on loopback of this family, on out->port or (0) on one that the kernel chooses. */
 int bound_loopback(int family, struct bound *out);
 

@@ -271,6 +271,9 @@ static bool hear(struct control_client *c)
         _Alignas(8) char packet[WIRE_MAX]; /* one message may have others heard first */
         ssize_t n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
 
+        /* That it has closed without reading our answer is told once, before what it sent. */
+        if (n < 0 && errno == ECONNRESET)
+                n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return false;
         has_spoken(c);
@@ -293,23 +296,34 @@ static void client_ready(struct watch *w, uint32_t events)
         client_read((struct control_client *)((char *)w - offsetof(struct control_client, watch)));
 }
 
-/* Only this user's programs (and root's, which can do as they like anyway). */
-static bool credentials(const struct control *control, int fd, pid_t *pid)
+static void note_lost(struct relay *relay, int error)
 {
+        relay_note_lost(relay, "what a program had to say was not heard", error);
+}
+
+/* Only this user's programs (and root's, which can do as they like anyway). */
+static bool credentials(struct relay *relay, int fd, pid_t *pid)
+{
+        uid_t uid = relay->control->uid;
         struct ucred who;
         socklen_t len = sizeof who;
 
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
+                note_lost(relay, errno);
                 return false;
+        }
         *pid = who.pid;
-        return who.uid == control->uid || who.uid == 0 || control->uid == 0;
+        return who.uid == uid || who.uid == 0 || uid == 0;
 }
 
 static void accepted(struct relay *relay, int fd)
 {
         struct control_client *c = calloc(1, sizeof *c);
+        int result;
 
-        if (c == NULL || !credentials(relay->control, fd, &c->pid)) {
+        if (c == NULL || !credentials(relay, fd, &c->pid)) {
+                if (c == NULL)
+                        note_lost(relay, ENOMEM);
                 free(c);
                 close(fd);
                 return;
@@ -324,8 +338,11 @@ static void accepted(struct relay *relay, int fd)
         if (c->closed)
                 return;
         c->watch.fd = fd;
-        if (loop_add_reader(relay->loop, &c->watch) < 0)
-                client_close(c);
+        result = loop_add_reader(relay->loop, &c->watch);
+        if (result == 0)
+                return;
+        note_lost(relay, -result);
+        handle_end(c);
 }
 
 /* A thread's messages come on a connection each and must be handled in its order: those that were

@@ -169,6 +169,8 @@ static void client_ended(struct flow *flow, int error)
 {
         bool idle = flow->kept && flow->head_len == 0;
 
+        if (error == 0)
+                error = flow->client.error; /* told before, and once only */
         flow_close(flow,
                    &(struct flow_end){"client", error != 0 ? "reset" : "eof",
                                       idle ? "closed" : "closed before its request was complete",

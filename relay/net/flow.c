@@ -448,9 +448,7 @@ void flow_close(struct flow *flow, const struct flow_end *end)
         worker_withdraw(flow);
         if (flow->recorder != NULL)
                 recorder_finish(flow->recorder, finish_reason(end));
-        if ((flow->kind != FLOW_HTTP && flow->kind != FLOW_SOCKS) || flow->name != NULL ||
-            flow->address.family != 0)
-                flow_event_close(flow, end);
+        flow_event_close(flow, end);
         metrics_closed(flow, end);
         if (flow->cookie != 0)
                 past_add(flow);

@@ -121,11 +121,30 @@ void flow_event_upstream(const struct flow *flow, const struct dial_result *resu
         record_write(flow->relay->record, &e);
 }
 
+/* An explicit client that has asked for nothing yet is no connection: health checks come and go. */
+static bool has_target(const struct flow *flow)
+{
+        return (flow->kind != FLOW_HTTP && flow->kind != FLOW_SOCKS) || flow->name != NULL ||
+               flow->address.family != 0;
+}
+
+static bool is_idle(const struct flow *flow)
+{
+        return flow->kept && flow->head_len == 0;
+}
+
 void flow_event_close(const struct flow *flow, const struct flow_end *end)
 {
         struct event_who who = flow_who(flow);
         struct event e;
 
+        if (!has_target(flow)) {
+                if (end->error != 0 && !is_idle(flow))
+                        relay_note_lost(flow->relay,
+                                        "a client was lost before it had asked for anything",
+                                        end->error);
+                return;
+        }
         event_begin(&e, EVENT_FLOW_CLOSE, &who, flow->id);
         event_int(&e, "client_to_server",
                   (int64_t)(flow->intercept != NULL ? intercept_client_bytes(flow->intercept)

@@ -157,6 +157,8 @@ static void read_first(struct flow *flow)
         side_was_read(&flow->client, n, sizeof first);
         if (n < 0 && errno == EAGAIN)
                 return;
+        if (n < 0)
+                flow->client.error = errno; /* told once only: whoever reads next sees the end */
         if (n > 0) {
                 flow->head = malloc((size_t)n);
                 if (flow->head == NULL) {

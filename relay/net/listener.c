@@ -46,6 +46,7 @@ static void new_client(struct listener *l, int fd, const struct wire_addr *peer)
         struct flow *flow = flow_new(l->relay, FLOW_HTTP, FLOW_HEAD);
 
         if (flow == NULL) {
+                relay_note_lost(l->relay, "a client was turned away", ENOMEM);
                 turn_away(fd);
                 return;
         }
@@ -195,11 +196,17 @@ int listener_open_private(struct relay *relay)
                 }
                 relay->private_port = v4.port;
                 /* a machine without IPv6 makes no V6ONLY sockets */
-                if (other >= 0 && add(relay, other, &v6, false) < 0)
-                        return -ENOMEM;
-                return add(relay, one, &v4, false);
+                other = other >= 0 ? add(relay, other, &v6, false) : 0;
+                one = add(relay, one, &v4, false);
+                return one < 0 ? one : other;
         }
         return -EADDRINUSE;
+}
+
+static void cannot_listen(const char *address, int error)
+{
+        fprintf(stderr, "tapline: --listen %s: %s%s\n", address, strerror(error),
+                bound_hint(error));
 }
 
 /* Loopback and UNIX sockets are this machine's own affair; more is for those who said who may come.
@@ -232,9 +239,13 @@ static int add_public(struct relay *relay, int fd, const char *address, const st
 {
         int result = check_reach(relay, address, bound);
 
-        if (result == 0)
-                return add(relay, fd, bound, true);
-        close(fd);
+        if (result < 0) {
+                close(fd);
+                return result;
+        }
+        result = add(relay, fd, bound, true);
+        if (result < 0)
+                cannot_listen(address, -result);
         return result;
 }
 
@@ -249,7 +260,7 @@ int listener_open(struct relay *relay, const char *address)
                         "unix:PATH\n",
                         address);
         else if (fd < 0)
-                fprintf(stderr, "tapline: --listen %s: %s\n", address, strerror(-fd));
+                cannot_listen(address, -fd);
         return fd < 0 ? fd : add_public(relay, fd, address, &bound);
 }
 

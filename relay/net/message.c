@@ -105,8 +105,10 @@ struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial
                 return NULL;
         }
         flow = flow_new(relay, FLOW_REDIRECTED, FLOW_DIALLING);
-        if (flow == NULL)
+        if (flow == NULL) {
+                write_connect(relay, &who, 0, dial, name, "out of memory");
                 return NULL;
+        }
         flow_set_process(flow, pid, dial->head.tid);
         flow->name = name != NULL ? strdup(name) : NULL;
         flow->address = dial->to;

@@ -5,6 +5,7 @@
 #include "inspect/promised.h"
 #include "net/activation.h"
 #include "net/admin.h"
+#include "net/bound.h"
 #include "net/bridge.h"
 #include "net/control.h"
 #include "net/flow.h"
@@ -48,16 +49,18 @@ struct handles {
 void relay_note(struct relay *relay, const char *format, ...)
 {
         char text[512];
-        struct event e;
         va_list list;
 
         va_start(list, format);
         vsnprintf(text, sizeof text, format, list);
         va_end(list);
-        event_begin(&e, EVENT_RELAY_NOTE, NULL, 0);
-        event_str(&e, "note", text);
-        event_str(&e, "severity", "note");
-        record_write(relay->record, &e);
+        record_note(relay->record, NULL, 0, text);
+}
+
+void relay_note_lost(struct relay *relay, const char *what, int error)
+{
+        if (relay_may_note(relay, &relay->noted_lost_us))
+                relay_note(relay, "%s: %s", what, strerror(error));
 }
 
 bool relay_may_note(struct relay *relay, int64_t *last_us)
@@ -88,7 +91,8 @@ static int open_sockets(struct relay *relay)
         int result = listener_open_private(relay);
 
         if (result < 0)
-                fprintf(stderr, "tapline: cannot listen on loopback: %s\n", strerror(-result));
+                fprintf(stderr, "tapline: cannot listen on loopback: %s%s\n", strerror(-result),
+                        bound_hint(-result));
         if (result == 0 && o->socket_path != NULL) {
                 relay->hold = hold_new();
                 if (relay->hold == NULL)
@@ -104,8 +108,8 @@ static int open_sockets(struct relay *relay)
         if (result == 0 && o->socket_path != NULL) {
                 result = control_open(relay, o->socket_path);
                 if (result < 0)
-                        fprintf(stderr, "tapline: cannot make the control socket %s: %s\n",
-                                o->socket_path, strerror(-result));
+                        fprintf(stderr, "tapline: cannot make the control socket %s: %s%s\n",
+                                o->socket_path, strerror(-result), bound_hint(-result));
         }
         return result;
 }
@@ -143,13 +147,21 @@ static void choose_via(struct relay *relay)
         snprintf(relay->via_own, sizeof relay->via_own, "tapline-%08x", random);
 }
 
+static void cannot_start(int error)
+{
+        fprintf(stderr, "tapline: the relay cannot start: %s%s\n", strerror(error),
+                bound_hint(error));
+}
+
 int relay_new(struct relay **out, struct relay_options *options)
 {
         struct relay *relay = calloc(1, sizeof *relay);
         int result = 0;
 
-        if (relay == NULL)
+        if (relay == NULL) {
+                cannot_start(ENOMEM);
                 return -ENOMEM;
+        }
         relay->fd_limit = raise_descriptor_limit();
         relay->options = options;
         options->users++;
@@ -171,7 +183,7 @@ int relay_new(struct relay **out, struct relay_options *options)
             relay->pipes == NULL || relay->roots == NULL)
                 result = errno != 0 ? -errno : -ENOMEM;
         if (result < 0)
-                fprintf(stderr, "tapline: the relay cannot start: %s\n", strerror(-result));
+                cannot_start(-result);
         else
                 result = trusted_init(relay) < 0 ? -ENOMEM : open_sockets(relay);
         if (result < 0) {

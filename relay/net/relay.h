@@ -106,10 +106,12 @@ struct relay {
         unsigned flow_count;
         uint64_t turns; /* of the loop */
         uint64_t fd_limit;
-        bool paused;                                              /* some listeners wait for room */
-        uv_timer_t look, retry;                                   /* data NULL: not in use yet */
-        int64_t noted_room_us, noted_stranger_us, noted_login_us; /* see relay_may_note */
-        unsigned unjoined; /* flows told to join that have not yet: see flow_expects_join */
+        bool paused;            /* some listeners wait for room */
+        uv_timer_t look, retry; /* data NULL: not in use yet */
+        int64_t noted_room_us, noted_stranger_us, noted_login_us,
+                noted_lost_us; /* see
+                                  relay_may_note */
+        unsigned unjoined;     /* flows told to join that have not yet: see flow_expects_join */
         bool draining;
         const char *via;  /* borrowed: our name in Via; NULL: no Via */
         char via_own[32]; /* it, if the user has given none */
@@ -137,5 +139,9 @@ __attribute__((format(printf, 2, 3))) void relay_note(struct relay *relay, const
 /* True if the note that *last_us is kept for may be written again: once a minute, however often it
  * would apply. */
 bool relay_may_note(struct relay *relay, int64_t *last_us);
+
+/* Note that something which has no flow to tell of it was lost, and the errno that it was lost for.
+ * Once a minute. */
+void relay_note_lost(struct relay *relay, const char *what, int error);
 
 #endif

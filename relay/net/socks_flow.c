@@ -43,8 +43,12 @@ static void say(struct flow *flow, unsigned char version, unsigned char word)
 {
         char answer[2] = {(char)version, (char)word};
 
-        if (side_queue(&flow->client, answer, sizeof answer) == 0)
-                side_flush(&flow->client);
+        int result = side_queue(&flow->client, answer, sizeof answer);
+
+        if (result == 0)
+                result = side_flush(&flow->client);
+        if (result < 0 && result != -EAGAIN)
+                flow->client.error = -result;
 }
 
 static void consume(struct flow *flow, size_t len)
@@ -161,6 +165,12 @@ static bool make_room(struct flow *flow)
         return true;
 }
 
+static void client_ended(struct flow *flow, int error)
+{
+        flow_close(flow, &(struct flow_end){"client", error != 0 ? "reset" : "eof",
+                                            "closed before its request was complete", error});
+}
+
 void socks_drive(struct flow *flow)
 {
         if (!make_room(flow)) {
@@ -178,10 +188,7 @@ void socks_drive(struct flow *flow)
                 if (n < 0 && errno == EAGAIN)
                         return;
                 if (n <= 0) {
-                        flow_close(flow,
-                                   &(struct flow_end){"client", n < 0 ? "reset" : "eof",
-                                                      "closed before its request was complete",
-                                                      n < 0 ? errno : 0});
+                        client_ended(flow, n < 0 ? errno : flow->client.error);
                         return;
                 }
                 side_was_read(&flow->client, n, ROOM - flow->head_len);

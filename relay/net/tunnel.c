@@ -223,8 +223,11 @@ static void start_intercept(struct flow *flow)
         if (flow->name == NULL)
                 origin.host = literal;
         flow->intercept = intercept_new(&setup);
-        if (flow->intercept == NULL)
+        if (flow->intercept == NULL) {
+                record_note(origin.record, &origin.who, flow->id,
+                            "this connection is not inspected: out of memory");
                 return;
+        }
         free(flow->server.out);
         flow->server.out = NULL;
         flow->server.out_len = flow->server.out_sent = 0;

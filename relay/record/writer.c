@@ -140,6 +140,16 @@ void record_write(struct record *rec, struct event *e)
         rec->pending++;
 }
 
+void record_note(struct record *rec, const struct event_who *who, uint64_t flow, const char *note)
+{
+        struct event e;
+
+        event_begin(&e, EVENT_RELAY_NOTE, who, flow);
+        event_str(&e, "note", note);
+        event_str(&e, "severity", "note");
+        record_write(rec, &e);
+}
+
 bool record_is_kept(const struct record *rec)
 {
         return rec->fd >= 0 || rec->echo != NULL;

@@ -17,6 +17,10 @@ int record_open(struct record **out, const char *path);
  * event is dropped, counted, and reported once on standard error. */
 void record_write(struct record *rec, struct event *e);
 
+/* Write a relay.note event: one sentence, of the flow and the process that it is about (0 and NULL:
+ * of none). */
+void record_note(struct record *rec, const struct event_who *who, uint64_t flow, const char *note);
+
 /* Whether an event that is written goes anywhere: what only makes events may be left undone if not.
  */
 bool record_is_kept(const struct record *rec);

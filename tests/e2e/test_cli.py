@@ -102,7 +102,12 @@ def test_credentials_in_a_bad_upstream_are_not_repeated(tapline):
 def test_a_listening_port_that_is_taken(tapline, make_index):
     taken = make_index(certs=None)
     done = tapline("relay", "--listen", f"127.0.0.1:{taken.port}")
-    assert_one_line(done, 1, f"127.0.0.1:{taken.port}", "in use")
+    assert_one_line(done, 1, f"127.0.0.1:{taken.port}", "in use", "choose another")
+
+
+def test_a_control_socket_in_no_directory(tapline, tmp_path):
+    done = tapline("relay", "--socket", tmp_path / "none" / "relay.sock")
+    assert_one_line(done, 1, tmp_path / "none" / "relay.sock", "No such file", "make the directory first")
 
 
 # -- the command's own end

@@ -1,13 +1,16 @@
 /* A preloaded library that makes one call of a process fail: FAIL="NAME:N:ERRNO" lets the Nth call
  * of NAME return -1 (or NULL) with ERRNO, and all others through; FAIL="NAME:N+:ERRNO" fails the
- * Nth and all after it. FAIL_COUNT=PATH writes how often each was called, at exit, and then the
- * numbers of those that came from a place (the innermost frames) that was new. For the relay
- * only: it names no other process, since what it starts is left alone (FAIL is taken out of the
- * environment). */
+ * Nth and all after it, FAIL="NAME:N@PLACE:ERRNO" the first from PLACE that is the Nth or comes
+ * after it. FAIL_COUNT=PATH writes how often each was called, at exit, and then as N@PLACE those
+ * that came from a place (the whole stack) that was new. FAIL_TRACE=PATH gets the stacks of what
+ * was made to fail and of a death. For the relay only: it names no other process, since what it
+ * starts is left alone (these variables are taken out of the environment). */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,7 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,78 +48,108 @@ enum call {
         CALL_GETSOCKNAME,
         CALL_GETPEERNAME,
         CALL_SHUTDOWN,
+        CALL_READ,
+        CALL_CLOSE,
+        CALL_FSTAT,
+        CALL_ACCESS,
+        CALL_READLINK,
+        CALL_UNLINK,
+        CALL_POLL,
+        CALL_EPOLL_CREATE1,
+        CALL_EVENTFD,
+        CALL_SIGNALFD,
+        CALL_FOPEN,
+        CALL_THREAD,
         CALL_COUNT
 };
 
 static const char *const names[CALL_COUNT] = {
-        "malloc",     "calloc",      "realloc",     "socket",  "connect",   "accept4",
-        "bind",       "listen",      "send",        "recv",    "epoll_ctl", "epoll_wait",
-        "pipe2",      "splice",      "write",       "open",    "fcntl",     "getsockopt",
-        "setsockopt", "getsockname", "getpeername", "shutdown"};
+        "malloc",     "calloc",      "realloc",     "socket",        "connect",   "accept4",
+        "bind",       "listen",      "send",        "recv",          "epoll_ctl", "epoll_wait",
+        "pipe2",      "splice",      "write",       "open",          "fcntl",     "getsockopt",
+        "setsockopt", "getsockname", "getpeername", "shutdown",      "read",      "close",
+        "fstat",      "access",      "readlink",    "unlink",        "poll",      "epoll_create1",
+        "eventfd",    "signalfd",    "fopen",       "pthread_create"};
 
 static atomic_ulong counts[CALL_COUNT];
-static int chosen = -1, fail_errno, fail_all, trace; /* trace: FAIL_TRACE is set */
-static unsigned long fail_at;
+static int chosen = -1, fail_errno, fail_all, trace_fd = -1;
+static unsigned long fail_at, fail_place;
 static char count_path[4096];
 
-/* Places from which calls came, by a hash of their innermost frames. */
-enum { FRAMES = 5, PLACES = 1 << 16 };
+/* Places from which calls came, by a hash of their stack. */
+enum { FRAMES = 64, PLACES = 1 << 16 };
 
 static atomic_ulong places[PLACES];
 
 struct first {
         unsigned char call;
-        unsigned long n;
+        unsigned long n, place;
 };
 
 static struct first firsts[PLACES / 2];
 static atomic_uint first_count;
 static _Thread_local int noting; /* backtrace(3) may allocate */
 
-static void note_place(enum call call, unsigned long n)
+/* 0 while another place is looked at. Libraries lie elsewhere in each process, but by whole pages:
+ * the low bits of their addresses stay. */
+static __attribute__((noinline)) unsigned long place_of_caller(enum call call)
 {
-        void *frames[FRAMES + 2];
-        unsigned long hash = call + 1, was = 0;
+        void *frames[FRAMES];
+        unsigned long hash = call + 1;
         int depth;
-        unsigned at;
 
         if (noting)
-                return;
+                return 0;
         noting = 1;
-        depth = backtrace(frames, FRAMES + 2);
+        depth = backtrace(frames, FRAMES);
         noting = 0;
-        for (int i = 2; i < depth; i++)
-                hash = (hash ^ (unsigned long)frames[i]) * 0x9e3779b97f4a7c15ul;
-        for (at = (unsigned)(hash >> 48) % PLACES; was != hash; at = (at + 1) % PLACES) {
+        for (int i = 0; i < depth; i++)
+                hash = (hash ^ ((unsigned long)frames[i] & 0xfff)) * 0x9e3779b97f4a7c15ul;
+        return hash | 1;
+}
+
+static void note_place(enum call call, unsigned long n, unsigned long place)
+{
+        unsigned long was = 0;
+        unsigned at = (unsigned)(place >> 48) % PLACES;
+
+        for (; place != 0 && was != place; at = (at + 1) % PLACES) {
                 was = 0;
-                if (atomic_compare_exchange_strong(&places[at], &was, hash))
+                if (atomic_compare_exchange_strong(&places[at], &was, place))
                         break;
-                if (was == hash)
-                        return;
         }
+        if (place == 0 || was == place)
+                return;
         at = atomic_fetch_add(&first_count, 1);
         if (at < PLACES / 2)
-                firsts[at] = (struct first){(unsigned char)call, n};
+                firsts[at] = (struct first){(unsigned char)call, n, place};
+}
+
+static void trace(const char *what)
+{
+        void *frames[FRAMES];
+
+        noting = 1;
+        syscall(SYS_write, trace_fd, what, strlen(what));
+        backtrace_symbols_fd(frames, backtrace(frames, FRAMES), trace_fd);
+        noting = 0;
 }
 
 /* Where it died, for addr2line(1). */
 static void died(int number)
 {
-        void *frames[32];
-
         chosen = -1;
-        backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
+        trace("died\n");
         signal(number, SIG_DFL);
         raise(number);
 }
 
-__attribute__((constructor)) static void begin(void)
-{
-        const char *what = getenv("FAIL"), *path = getenv("FAIL_COUNT"), *colon;
+static FILE *(*real_fopen)(const char *, const char *);
+static int (*real_pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
-        if (path != NULL)
-                snprintf(count_path, sizeof count_path, "%s", path);
-        colon = what != NULL ? strchr(what, ':') : NULL;
+static void read_choice(const char *what)
+{
+        const char *colon = what != NULL ? strchr(what, ':') : NULL;
         for (int i = 0; colon != NULL && i < CALL_COUNT; i++)
                 if (strncmp(names[i], what, (size_t)(colon - what)) == 0 &&
                     names[i][colon - what] == '\0')
@@ -123,8 +159,14 @@ __attribute__((constructor)) static void begin(void)
 
                 fail_at = strtoul(colon + 1, &end, 10);
                 fail_all = *end == '+';
+                fail_place = *end == '@' ? strtoul(end + 1, NULL, 10) : 0;
                 fail_errno = atoi(strchr(colon + 1, ':') + 1);
         }
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+        const char *path = getenv("FAIL_COUNT"), *trace_path = getenv("FAIL_TRACE");
         static char stack[65536];
         stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
         struct sigaction act = {.sa_handler = died, .sa_flags = SA_ONSTACK};
@@ -133,9 +175,18 @@ __attribute__((constructor)) static void begin(void)
         sigaction(SIGSEGV, &act, NULL);
         signal(SIGBUS, died);
         signal(SIGABRT, died);
-        trace = getenv("FAIL_TRACE") != NULL;
+        real_fopen = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, "fopen");
+        real_pthread_create = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *),
+                                       void *))dlsym(RTLD_NEXT, "pthread_create");
+        if (path != NULL)
+                snprintf(count_path, sizeof count_path, "%s", path);
+        if (trace_path != NULL)
+                trace_fd = (int)syscall(SYS_openat, AT_FDCWD, trace_path,
+                                        O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        read_choice(getenv("FAIL"));
         unsetenv("FAIL");
         unsetenv("FAIL_COUNT");
+        unsetenv("FAIL_TRACE");
         unsetenv("LD_PRELOAD");
 }
 
@@ -151,26 +202,45 @@ __attribute__((destructor)) static void end(void)
                 dprintf(fd, "%s %lu", names[i], atomic_load(&counts[i]));
                 for (unsigned at = 0; at < first_count && at < PLACES / 2; at++)
                         if (firsts[at].call == i)
-                                dprintf(fd, " %lu", firsts[at].n);
+                                dprintf(fd, " %lu@%lu", firsts[at].n, firsts[at].place);
                 dprintf(fd, "\n");
         }
 }
 
-/* True if this call is the one: errno is set. */
-static int fails(enum call call)
+static void trace_once(void)
 {
-        unsigned long n = atomic_fetch_add(&counts[call], 1) + 1;
+        static atomic_int told;
 
+        if (trace_fd >= 0 && !atomic_exchange(&told, 1))
+                trace("failed\n");
+}
+
+static atomic_int done; /* the call from fail_place has been made */
+
+static int is_candidate(enum call call, unsigned long n)
+{
+        return (int)call == chosen && n >= fail_at && !noting && !done;
+}
+
+static int is_chosen(unsigned long n, unsigned long place)
+{
+        if (fail_place != 0)
+                return place == fail_place && !atomic_exchange(&done, 1);
+        return fail_all || n == fail_at;
+}
+
+/* True if this call is the one: errno is set. */
+static __attribute__((noinline)) int fails(enum call call)
+{
+        unsigned long n = atomic_fetch_add(&counts[call], 1) + 1, place = 0;
+
+        if (*count_path != '\0' || (fail_place != 0 && is_candidate(call, n)))
+                place = place_of_caller(call);
         if (*count_path != '\0')
-                note_place(call, n);
-        if ((int)call != chosen || (fail_all ? n < fail_at : n != fail_at))
+                note_place(call, n, place);
+        if (!is_candidate(call, n) || !is_chosen(n, place))
                 return 0;
-        if (trace) {
-                void *frames[32];
-
-                trace = 0;
-                backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
-        }
+        trace_once();
         errno = fail_errno;
         return 1;
 }
@@ -242,7 +312,39 @@ WRAP(CALL_GETSOCKNAME, SYS_getsockname, int, getsockname,
      (int fd, struct sockaddr *name, socklen_t *len), fd, name, len)
 WRAP(CALL_GETPEERNAME, SYS_getpeername, int, getpeername,
      (int fd, struct sockaddr *name, socklen_t *len), fd, name, len)
-WRAP(CALL_SHUTDOWN, SYS_shutdown, int, shutdown, (int fd, int how), fd, how)
+WRAP_IF(breaks(CALL_SHUTDOWN, fd), SYS_shutdown, int, shutdown, (int fd, int how), fd, how)
+WRAP(CALL_READ, SYS_read, ssize_t, read, (int fd, void *data, size_t len), fd, data, len)
+WRAP(CALL_FSTAT, SYS_fstat, int, fstat, (int fd, struct stat *st), fd, st)
+WRAP(CALL_ACCESS, SYS_faccessat, int, access, (const char *path, int mode), AT_FDCWD, path, mode)
+WRAP(CALL_READLINK, SYS_readlinkat, ssize_t, readlink, (const char *path, char *to, size_t len),
+     AT_FDCWD, path, to, len)
+WRAP(CALL_UNLINK, SYS_unlinkat, int, unlink, (const char *path), AT_FDCWD, path, 0)
+WRAP(CALL_POLL, SYS_poll, int, poll, (struct pollfd * fds, nfds_t count, int ms), fds, count, ms)
+WRAP(CALL_EPOLL_CREATE1, SYS_epoll_create1, int, epoll_create1, (int flags), flags)
+WRAP(CALL_EVENTFD, SYS_eventfd2, int, eventfd, (unsigned count, int flags), count, flags)
+WRAP(CALL_SIGNALFD, SYS_signalfd4, int, signalfd, (int fd, const sigset_t *mask, int flags), fd,
+     mask, _NSIG / 8, flags)
+
+/* It is closed all the same: close(2). */
+int close(int fd)
+{
+        int failed = fails(CALL_CLOSE), result = (int)syscall(SYS_close, fd);
+
+        if (failed)
+                errno = fail_errno;
+        return failed ? -1 : result;
+}
+
+FILE *fopen(const char *path, const char *mode)
+{
+        return fails(CALL_FOPEN) ? NULL : real_fopen(path, mode);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *ctx)
+{
+        return fails(CALL_THREAD) ? fail_errno : real_pthread_create(thread, attributes, run, ctx);
+}
 
 int open(const char *path, int flags, ...)
 {

@@ -44,7 +44,7 @@ for n in range(40):
     except OSError as error:
         print("error", error.errno, flush=True)
     try:
-        open("/proc/none", "w")
+        open("/nowhere/x", "w")
     except OSError:
         pass
 print("end", flush=True)

@@ -54,8 +54,15 @@ static void on_body_end(void *ctx, unsigned index, const struct http_end *end)
              end->how == HTTP_COMPLETE ? "" : " cut");
 }
 
-static const struct http_events events = {
-        .request = on_request, .response = on_response, .body_end = on_body_end};
+static void on_stopped(void *ctx, const char *why)
+{
+        tell(ctx, "S %s\n", why);
+}
+
+static const struct http_events events = {.request = on_request,
+                                          .response = on_response,
+                                          .body_end = on_body_end,
+                                          .stopped = on_stopped};
 
 /* '>' the client says, '<' the server says, '.' the server's stream ends, '!' all is over. */
 struct turn {
@@ -294,7 +301,7 @@ static void test_unread_body(void **state)
         http1_free(h);
 }
 
-/* A head that never ends must neither be kept nor be reported. */
+/* A head that never ends is not kept, and that is told. */
 static void test_long_head(void **state)
 {
         struct story story = {.len = 0};
@@ -307,7 +314,7 @@ static void test_long_head(void **state)
         for (int i = 0; i < 100 && http1_is_active(h); i++)
                 http1_client(h, line, sizeof line);
         assert_false(http1_is_active(h));
-        assert_string_equal(story.text, "");
+        assert_string_equal(story.text, "S a head is too long\n");
         http1_free(h);
 }
 
@@ -321,6 +328,7 @@ static void test_many_headers(void **state)
         for (int i = 0; i < 2000 && http1_is_active(h); i++)
                 http1_client(h, "A: b\r\n", 6);
         assert_false(http1_is_active(h));
+        assert_string_equal(story.text, "S a head has too many fields\n");
         http1_free(h);
 }
 
