@@ -55,7 +55,7 @@ tidy() {
                 --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -j "$jobs" \
                 --suppress=internalAstError --suppress=uninitvar \
                 --include="$queue" --include=/usr/include/uthash.h --include=/usr/include/utlist.h \
-                -D_GNU_SOURCE -D__x86_64__ -DTAPLINE_LIBDIR='""' -DTAPLINE_DATADIR='""' \
+                -D_GNU_SOURCE -D__x86_64__ -DTAPLINE_LIBDIR='""' -DTAPLINE_DATADIR='""' '-DElfW(type)=Elf64_##type' \
                 -Iinclude -Irelay -Ipreload -I"$work/gcc/page" $units
         run "gcc's and clang's analyzers" /usr/bin/python3 -B contrib/analyze.py "$work/gcc"
         run "clang-tidy relay" tidy relay "$relay_flags"
