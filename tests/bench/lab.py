@@ -136,7 +136,7 @@ class Lab:
         out.mkdir(parents=True, exist_ok=True)
         cc = os.environ.get("CC") or which("cc", "gcc", "clang")
         for src in sorted((HERE / "c").glob("*.c")):
-            shim = src.stem == "nullshim"
+            shim = src.stem.endswith("shim")
             dst = out / (src.stem + (".so" if shim else ""))
             newest = max(p.stat().st_mtime for p in (src, *(HERE / "c").glob("*.h")))
             if dst.exists() and dst.stat().st_mtime > newest:

@@ -60,6 +60,18 @@ class RefRedirect(RefCopy):
     name, via, fixed = "ref-redirect", "redirect", True
 
 
+class RefAsked(RefRedirect):
+    """The same, but asked beforehand, and dials before it answers: the floor for a connect() that does not succeed early."""
+    name = "ref-asked"
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        self.socket = lab.path(f"asked-{self.port}.sock")
+
+    def command(self):
+        return [*super().command(), self.socket]
+
+
 class RefSocks(RefCopy):
     """The same, for SOCKS5 clients; sends every tunnel to the origin, whatever address was asked for."""
     name, via, fixed = "ref-socks", "socks5", True
@@ -320,6 +332,17 @@ class Null(Shim):
         self.lab, self.proc, self.path = lab, None, lab.bin["nullshim"]
 
 
+class AskShim(Shim):
+    """Asks ref-asked, and nothing else."""
+    name, lib, speaks = "askshim", "askshim.so", ()
+
+    def __init__(self, lab):
+        self.lab, self.proc, self.path = lab, None, lab.bin["askshim"]
+
+    def env(self, relay):
+        return {"LD_PRELOAD": self.path, "ASK_SOCKET": relay.socket, "ASK_RELAY": relay.addr}
+
+
 class TaplineShim(Shim):
     """Sends the client to the relay's control socket; without a relay it is only loaded."""
     name, by_port = "libtapline", True
@@ -408,8 +431,8 @@ INSPECT = [TaplineInspect, RefMitm, Mitmproxy, Sslsplit, SslsplitEc, SquidBump, 
 PRELOAD = [TaplineShim, Null, Proxychains4, Torsocks, Tsocks, Faketime, Fakeroot, SocketWrapper]
 
 # (shim, relay): the shim in the client, the relay behind it
-SHIMS = [(TaplineShim, Tapline), (Proxychains4, RefCopy), (Proxychains4, RefSocks), (Torsocks, RefSocks),
-         (Tsocks, RefSocks), (Proxychains4, Tinyproxy), (Proxychains4, Squid)]
+SHIMS = [(TaplineShim, Tapline), (AskShim, RefAsked), (Proxychains4, RefCopy), (Proxychains4, RefSocks),
+         (Torsocks, RefSocks), (Tsocks, RefSocks), (Proxychains4, Tinyproxy), (Proxychains4, Squid)]
 
 # the same for TLS inspection; a shim with no relay shows what hooking SSL_read and SSL_write costs
 INSPECT_SHIMS = [(Null, None), (TaplineShim, None), (TaplineShim, TaplineInspect), (Proxychains4, Mitmproxy)]

@@ -1,14 +1,20 @@
 /* relay.c - the reference relay: what one epoll loop in C can do on this machine.
  *
- *   relay copy|splice 127.0.0.1:port [fixed-target ip:port]
+ *   relay copy|splice 127.0.0.1:port [fixed-target ip:port [UNIX-socket]]
  *
  * Speaks HTTP CONNECT and SOCKS5 (no auth) on one port, told apart by the first byte; any
  * other first byte is forwarded as it is to the fixed target. With a fixed target it sends every
  * tunnel there, whatever address was asked for: shims that refuse to proxy loopback addresses can
  * then be aimed at a documentation address such as 192.0.2.1. 'copy' moves bytes with recv/send
- * through a 256 KiB buffer, 'splice' through pipes, zero-copy. */
+ * through a 256 KiB buffer, 'splice' through pipes, zero-copy.
+ *
+ * With a UNIX socket it is asked before it is connected to, by askshim.c: it dials, and says so
+ * once the target is there. Whoever connects afterwards gets a tunnel that was dialled for
+ * somebody; all lead to the one target. That is the least that a connect() needs which may not
+ * succeed early. */
 #include "common.h"
 #include <sys/epoll.h>
+#include <sys/un.h>
 
 enum { CHUNK = 256 * 1024, PIPE = 1024 * 1024, BUDGET = 1 << 20 };
 
@@ -23,6 +29,7 @@ static int ep, splicing, npipes, pool[4096][2];
 static char *scratch;
 static struct sockaddr_in fixed;
 static struct half *graveyard; /* freed after the event batch, so no stale event touches it */
+static struct half *asked;     /* dialled when asked, not connected to yet; listed by peer */
 
 static void watch(struct half *h, int events, int op)
 {
@@ -141,6 +148,58 @@ static void pump(struct half *h)
                       EPOLL_CTL_MOD);
 }
 
+/* Both halves of a tunnel, of which the first is connected; NULL: it could not be. */
+static struct half *dial(const struct sockaddr_in *to)
+{
+        struct half *up = calloc(2, sizeof *up);
+        up->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (up->fd < 0 || connect(up->fd, (const struct sockaddr *)to, sizeof *to)) {
+                close(up->fd);
+                free(up);
+                return NULL;
+        }
+        fcntl(up->fd, F_SETFL, O_NONBLOCK);
+        nodelay(up->fd);
+        return up;
+}
+
+/* The client of h becomes the tunnel's other half. */
+static void tie(struct half *up, struct half *h, int op, const char *reply, size_t rlen)
+{
+        struct half *down = up + 1;
+        down->fd = h->fd;
+        up->peer = down, down->peer = up;
+        for (int i = 0; i < 2; i++)
+                up[i].pipe[0] = up[i].pipe[1] = -1;
+        watch(up, EPOLLIN, EPOLL_CTL_ADD);
+        watch(down, EPOLLIN, op);
+        if (rlen && send(down->fd, reply, rlen, MSG_NOSIGNAL) != (ssize_t)rlen)
+                bury(down);
+        free(h);
+}
+
+/* Somebody asks: what for is the same for all. */
+static void answer(int fd)
+{
+        char question[16];
+        struct half *up = recv(fd, question, sizeof question, 0) > 0 ? dial(&fixed) : NULL;
+        if (up && send(fd, question, 1, MSG_NOSIGNAL) == 1) {
+                up->peer = asked;
+                asked = up;
+        }
+        close(fd);
+}
+
+static int unix_listen(const char *path)
+{
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        strncpy(a.sun_path, path, sizeof a.sun_path - 1);
+        if (bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 4096))
+                die("listen %s: %s", path, strerror(errno));
+        return fd;
+}
+
 /* First bytes of a client: learn the target, dial it, answer. Short and blocking: this is loopback.
  */
 static void greet(struct half *h)
@@ -179,63 +238,66 @@ static void greet(struct half *h)
                 reply = "HTTP/1.1 200 OK\r\n\r\n", rlen = 19;
         } else if (!fixed.sin_port)
                 goto drop;
-        struct half *up = calloc(2, sizeof *up), *down = up + 1;
-        up->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (up->fd < 0 || connect(up->fd, (struct sockaddr *)&to, sizeof to)) {
-                close(up->fd);
-                free(up);
+        struct half *up = dial(&to);
+        if (!up)
                 goto drop;
-        }
-        fcntl(up->fd, F_SETFL, O_NONBLOCK);
-        nodelay(up->fd);
-        down->fd = h->fd;
-        up->peer = down, down->peer = up;
-        for (int i = 0; i < 2; i++)
-                up[i].pipe[0] = up[i].pipe[1] = -1;
-        watch(up, EPOLLIN, EPOLL_CTL_ADD);
-        watch(down, EPOLLIN, EPOLL_CTL_MOD);
-        if (rlen && send(down->fd, reply, rlen, MSG_NOSIGNAL) != (ssize_t)rlen)
-                bury(down);
-        free(h);
+        tie(up, h, EPOLL_CTL_MOD, reply, rlen);
         return;
 drop:
         close(h->fd);
         free(h);
 }
 
+static void welcome(int fd)
+{
+        struct half *c = calloc(1, sizeof *c), *up = asked;
+        c->fd = fd;
+        nodelay(fd);
+        if (!up) {
+                watch(c, EPOLLIN, EPOLL_CTL_ADD);
+                return;
+        }
+        asked = up->peer;
+        tie(up, c, EPOLL_CTL_ADD, "", 0);
+        pump(up + 1);
+}
+
 int main(int argc, char **argv)
 {
         if (argc < 3)
-                die("usage: relay copy|splice ip:port [fixed-target ip:port]");
+                die("usage: relay copy|splice ip:port [fixed-target ip:port [UNIX-socket]]");
         splicing = !strcmp(argv[1], "splice");
         if (argc > 3)
                 fixed = parse_addr(argv[3]);
         signal(SIGPIPE, SIG_IGN);
         scratch = malloc(CHUNK);
-        int lfd = tcp_listen(argv[2]);
+        int lfd = tcp_listen(argv[2]), ask_fd = argc > 4 ? unix_listen(argv[4]) : -1;
         fcntl(lfd, F_SETFL, O_NONBLOCK);
         ep = epoll_create1(EPOLL_CLOEXEC);
         struct epoll_event ev = {.events = EPOLLIN}, got[128];
         epoll_ctl(ep, EPOLL_CTL_ADD, lfd, &ev);
+        ev.data.ptr = &ask_fd;
+        if (ask_fd >= 0)
+                epoll_ctl(ep, EPOLL_CTL_ADD, ask_fd, &ev);
         for (;;) {
                 int n = epoll_wait(ep, got, 128, -1);
-                for (int i = 0; i < n; i++) {
+                for (int i = 0, fd; i < n; i++) {
                         struct half *h = got[i].data.ptr;
-                        if (h && h->fd < 0)
+                        if (got[i].data.ptr == &ask_fd)
+                                while ((fd = accept4(ask_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+                                        answer(fd);
+                        else if (!h)
+                                while ((fd = accept4(lfd, NULL, NULL,
+                                                     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+                                        welcome(fd);
+                        else if (h->fd < 0)
                                 continue;
-                        if (h && h->peer && h->eof && got[i].events & (EPOLLERR | EPOLLHUP))
+                        else if (h->peer && h->eof && got[i].events & (EPOLLERR | EPOLLHUP))
                                 bury(h);
-                        else if (h && h->peer)
+                        else if (h->peer)
                                 pump(h);
-                        else if (h)
+                        else
                                 greet(h);
-                        for (int fd; !h && (fd = accept4(lfd, NULL, NULL,
-                                                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
-                                struct half *c = calloc(1, sizeof *c);
-                                c->fd = fd;
-                                nodelay(fd);
-                                watch(c, EPOLLIN, EPOLL_CTL_ADD);
-                        }
                 }
                 for (struct half *h = graveyard, *next; h; h = next) {
                         next = (struct half *)h->pend;
