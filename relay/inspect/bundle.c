@@ -7,16 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
@@ -238,55 +234,6 @@ int bundle_add_system(struct bundle *b)
 
 /* ---- decoding ---- */
 
-/* What has been decoded, for the next store: the bundles of one machine hold the same roots, and
- * OpenSSL takes as long for one as for a signature. Stores are made by a thread, too. */
-struct decoded {
-        unsigned char *der; /* owned; the key */
-        X509 *cert;         /* owned; NULL: it cannot be decoded */
-        UT_hash_handle hh;
-};
-
-enum { DECODED_MAX = 4096 };
-
-static struct decoded *all_decoded;
-static pthread_mutex_t decoded_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* Takes der, and gives it to the table if it can be kept there. Called with the lock. */
-static X509 *decode(unsigned char *der, size_t len)
-{
-        const unsigned char *at = der;
-        X509 *cert = d2i_X509_AUX(NULL, &at, (long)len);
-        struct decoded *d = HASH_COUNT(all_decoded) < DECODED_MAX ? calloc(1, sizeof *d) : NULL;
-
-        if (d && cert && X509_up_ref(cert)) {
-                d->der = der;
-                d->cert = cert;
-                HASH_ADD_KEYPTR(hh, all_decoded, d->der, len, d);
-                if (d->hh.tbl)
-                        return cert;
-                X509_free(cert);
-        }
-        free(d);
-        OPENSSL_free(der);
-        return cert;
-}
-
-/* The certificate of this DER, which is taken; NULL if it is none. The caller frees it. */
-static X509 *decoded_get(unsigned char *der, size_t len)
-{
-        struct decoded *d;
-        X509 *cert;
-
-        pthread_mutex_lock(&decoded_lock);
-        HASH_FIND(hh, all_decoded, der, len, d);
-        if (!d)
-                cert = decode(der, len);
-        else if ((cert = X509_up_ref(d->cert) ? d->cert : NULL))
-                OPENSSL_free(der);
-        pthread_mutex_unlock(&decoded_lock);
-        return cert;
-}
-
 bool bundle_next(BIO *pem, unsigned char **der, size_t *len)
 {
         char *name = NULL, *header = NULL;
@@ -301,22 +248,6 @@ bool bundle_next(BIO *pem, unsigned char **der, size_t *len)
         OPENSSL_free(header);
         *len = (size_t)bytes;
         return *der != NULL;
-}
-
-void bundle_fill(const struct bundle *b, X509_STORE *store)
-{
-        BIO *bio = b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
-        unsigned char *der;
-        size_t len;
-
-        while (bundle_next(bio, &der, &len)) {
-                X509 *cert = decoded_get(der, len);
-                if (cert)
-                        X509_STORE_add_cert(store, cert);
-                X509_free(cert);
-        }
-        BIO_free(bio);
-        ERR_clear_error();
 }
 
 /* ---- writing ---- */

@@ -26,9 +26,6 @@ int bundle_add_bytes(struct bundle *b, const char *data, size_t len);
 /* Add the first of the system's default bundles that exists. Returns as bundle_add. */
 int bundle_add_system(struct bundle *b);
 
-/* Add every certificate to store; those that OpenSSL cannot read are left out. */
-void bundle_fill(const struct bundle *b, X509_STORE *store);
-
 /* The next block of PEM text, decoded into *der, which the caller frees with OPENSSL_free(), and
  * its *len; what is no PEM is passed over. False at the end. pem may be NULL: the end. */
 bool bundle_next(BIO *pem, unsigned char **der, size_t *len);

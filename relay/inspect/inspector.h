@@ -51,7 +51,7 @@ int inspector_set_keylog(struct inspector *in, const char *path);
 int inspector_set_pcap(struct inspector *in, const char *path);
 void inspector_log_secret(struct inspector *in, const char *line); /* no newline */
 
-/* Read the roots that origins are verified against (some 25 ms). The first connection does it if
+/* Read the roots that origins are verified against (some 3 ms). The first connection does it if
  * nobody has before. Returns 0 or -ENOMEM. */
 int inspector_prepare(struct inspector *in);
 

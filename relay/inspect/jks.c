@@ -148,12 +148,13 @@ int jks_add(struct bundle *b, const char *path)
 
 struct output {
         FILE *file;
-        EVP_MD_CTX *sum; /* owned */
+        EVP_MD_CTX *sum; /* owned; NULL: of nothing */
 };
 
 static void put(struct output *out, const void *data, size_t len)
 {
-        EVP_DigestUpdate(out->sum, data, len);
+        if (out->sum)
+                EVP_DigestUpdate(out->sum, data, len);
         fwrite(data, 1, len, out->file);
 }
 
@@ -198,8 +199,8 @@ static void begin_sum(EVP_MD_CTX *sum)
         EVP_DigestUpdate(sum, text, sizeof text - 1);
 }
 
-/* The certificates of b go to out, or, if it is NULL, are counted only. They are written as they
- * are: to have OpenSSL look into each would take longer than all the rest of a run's start. */
+/* The certificates of b are written as they are: to have OpenSSL look into each would take longer
+ * than all the rest of a run's start. Returns how many. */
 static unsigned put_bundle(struct output *out, const struct bundle *b)
 {
         BIO *bio = b && b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
@@ -209,32 +210,55 @@ static unsigned put_bundle(struct output *out, const struct bundle *b)
 
         while (bundle_next(bio, &der, &len)) {
                 len = bundle_der_len(der, len);
-                if (len && out)
-                        put_entry(out, count, der, len);
-                count += len != 0;
+                if (len)
+                        put_entry(out, count++, der, len);
                 OPENSSL_free(der);
         }
         BIO_free(bio);
         return count;
 }
 
+/* All entries, in *data, which the caller frees. Returns how many, or -ENOMEM. */
+static int gather(const struct bundle *b, X509 *ca, char **data, size_t *len)
+{
+        struct output out = {.file = open_memstream(data, len)};
+        unsigned char *der = NULL;
+        int der_len = out.file ? i2d_X509(ca, &der) : 0;
+        unsigned count = 0;
+        bool bad = der_len <= 0;
+
+        if (!bad) {
+                count = put_bundle(&out, b);
+                put_entry(&out, count++, der, (size_t)der_len);
+        }
+        OPENSSL_free(der);
+        if (out.file) {
+                bad = ferror(out.file) != 0 || bad;
+                bad = fclose(out.file) != 0 || bad;
+        }
+        return bad ? -ENOMEM : (int)count;
+}
+
 static int write_store(struct output *out, const struct bundle *b, X509 *ca)
 {
-        unsigned char sum[EVP_MAX_MD_SIZE], *der = NULL;
-        unsigned sum_len = 0, count = put_bundle(NULL, b);
-        int len = i2d_X509(ca, &der);
+        unsigned char sum[EVP_MAX_MD_SIZE];
+        unsigned sum_len = 0;
+        char *entries = NULL;
+        size_t len = 0;
+        int count = gather(b, ca, &entries, &len);
 
-        if (len <= 0)
-                return -ENOMEM;
-        begin_sum(out->sum);
-        put_number(out, magic, 4);
-        put_number(out, VERSION, 4);
-        put_number(out, count + 1, 4);
-        put_bundle(out, b);
-        put_entry(out, count, der, (size_t)len);
-        OPENSSL_free(der);
-        EVP_DigestFinal_ex(out->sum, sum, &sum_len);
-        fwrite(sum, 1, sum_len, out->file);
+        if (count > 0) {
+                begin_sum(out->sum);
+                put_number(out, magic, 4);
+                put_number(out, VERSION, 4);
+                put_number(out, (unsigned)count, 4);
+                put(out, entries, len);
+                EVP_DigestFinal_ex(out->sum, sum, &sum_len);
+                fwrite(sum, 1, sum_len, out->file);
+        }
+        free(entries);
+        if (count < 0)
+                return count;
         return fchmod(fileno(out->file), 0644) < 0 || ferror(out->file) ? -EIO : 0;
 }
 

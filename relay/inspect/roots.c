@@ -1,7 +1,7 @@
 /* roots.c: files, directories and certificates that processes have loaded (sources), which of them
  * each process has (a set of bits), and the stores made of them. See roots.h. */
 #include "inspect/roots.h"
-#include "inspect/bundle.h"
+#include "inspect/anchors.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -292,7 +292,7 @@ bool roots_is_loading(struct roots *r, pid_t pid)
 static void fill(X509_STORE *store, const struct source *s)
 {
         if (s->kind != ROOTS_DIRECTORY) {
-                bundle_fill(&s->bundle, store);
+                anchors_add(store, &s->bundle);
                 return;
         }
         X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir());
@@ -310,7 +310,7 @@ static X509_STORE *store_make(const struct roots *r, const struct set *set,
                 if (has_bit(set, (int)i))
                         fill(store, &r->sources[i]);
         if (store && memory)
-                bundle_fill(memory, store);
+                anchors_add(store, memory);
         return store;
 }
 

@@ -32,7 +32,7 @@ enum { ROOTS_LOADING_MS = 1000 };
 
 /* What pid trusts, borrowed until the next call of any of these, or NULL: it has told nothing (its
  * TLS is out of the library's reach) and neither has the process that it was forked from. The first
- * call for a set of roots takes some 25 ms for a system's bundle. */
+ * call for a set of roots takes some 3 ms for a system's bundle. */
 X509_STORE *roots_store(struct roots *r, pid_t pid);
 
 #endif

@@ -2,6 +2,7 @@
  * clients at bundles that hold the same roots and our CA. Owns the table of variables. Reading
  * and writing of bundles is bundle.c; the reasons for each line are in docs/inspection.md. */
 #include "inspect/trust.h"
+#include "inspect/anchors.h"
 #include "inspect/java.h"
 #include "inspect/jks.h"
 #include "inspect/trust_table.h"
@@ -337,7 +338,7 @@ static X509_STORE *store_new(const struct trust *t)
                 return NULL;
         for (const struct source *s = t->sources; s; s = s->next)
                 if (!is_repeated(t, s))
-                        bundle_fill(&s->bundle, store);
+                        anchors_add(store, &s->bundle);
         X509_LOOKUP *lookup =
                 t->hashed_dir ? X509_STORE_add_lookup(store, X509_LOOKUP_hash_dir()) : NULL;
         if (lookup)

@@ -16,7 +16,7 @@ int trust_load(struct trust **out, char *const env[], const char **problem);
 void trust_free(struct trust *t); /* NULL allowed */
 
 /* The store for verifying origins: what at least one of the bundles accepts. Borrowed; NULL without
- * memory. Filled at the first call, which takes some 25 ms for a system's bundle. */
+ * memory. Filled at the first call, which takes some 3 ms for a system's bundle. */
 X509_STORE *trust_store(struct trust *t);
 
 /* Write the merged bundles with ca into dir (0700, exists), and call set for each variable to be

@@ -1,6 +1,6 @@
 /* TLS to a proxy; see bridge.h for the context and bridge_tls.h for the rest. */
 #include "net/bridge_tls.h"
-#include "inspect/bundle.h"
+#include "inspect/anchors.h"
 #include "net/bridge.h"
 
 #include <arpa/inet.h>
@@ -31,7 +31,7 @@ static bool load_roots(SSL_CTX *ctx, const char *ca)
         if (getenv("SSL_CERT_FILE") != NULL || getenv("SSL_CERT_DIR") != NULL)
                 return SSL_CTX_set_default_verify_paths(ctx) == 1;
         if (bundle_add_system(&system) == 0)
-                bundle_fill(&system, SSL_CTX_get_cert_store(ctx));
+                anchors_add(SSL_CTX_get_cert_store(ctx), &system);
         bundle_fini(&system);
         return true; /* without roots no proxy is believed, which its handshake will say */
 }

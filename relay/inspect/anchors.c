@@ -1,0 +1,220 @@
+/* anchors.c: owns what has been read of all roots of this process, and the lookup by which a store
+ * gets at them; see anchors.h. The certificates of a name are decoded when that name is first
+ * asked for. Bundles themselves are bundle.c. */
+#include "inspect/anchors.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+
+/* Shared by all stores: the bundles of one machine hold the same roots. Never freed. */
+struct anchor {
+        unsigned char *der; /* owned; the key */
+        size_t len;
+        X509_NAME *subject; /* owned */
+        X509 *cert;         /* owned; NULL: not decoded yet, or it cannot be */
+        UT_hash_handle hh;
+};
+
+enum { ANCHORS_MAX = 4096 };
+
+static struct anchor *anchors;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* stores are made by a thread, too */
+
+/* ---- names ---- */
+
+/* Go past one element, or with a tag into it. Returns false if it is not there. */
+static bool step(const unsigned char **at, const unsigned char *end, int into)
+{
+        const unsigned char *content = *at;
+        long len = 0;
+        int tag = 0, class = 0;
+
+        /* 0x80 is an error, 1 an indefinite length, which DER has not. */
+        if ((ASN1_get_object(&content, &len, &tag, &class, (long)(end - *at)) & 0x81) != 0)
+                return false;
+        if (into && tag != into)
+                return false;
+        *at = into ? content : content + len;
+        return true;
+}
+
+static bool has_version(const unsigned char *at, const unsigned char *end)
+{
+        return at < end && *at == (V_ASN1_CONTEXT_SPECIFIC | V_ASN1_CONSTRUCTED);
+}
+
+/* RFC 5280 section 4.1: Certificate, TBSCertificate; [0] version, serial number, algorithm, issuer
+ * and validity stand before the subject. The caller frees it; NULL: there is none. */
+static X509_NAME *subject_of(const unsigned char *der, size_t len)
+{
+        const unsigned char *at = der, *end = der + len;
+        X509_NAME *name = NULL;
+        bool good = step(&at, end, V_ASN1_SEQUENCE) && step(&at, end, V_ASN1_SEQUENCE);
+
+        if (good && has_version(at, end))
+                good = step(&at, end, 0);
+        for (int i = 0; good && i < 4; i++)
+                good = step(&at, end, 0);
+        if (good)
+                name = d2i_X509_NAME(NULL, &at, (long)(end - at));
+        ERR_clear_error();
+        return name;
+}
+
+/* ---- the table ---- */
+
+/* Takes der, unless it returns NULL. Called with the lock. */
+static struct anchor *anchor_new(unsigned char *der, size_t len)
+{
+        struct anchor *a = HASH_COUNT(anchors) < ANCHORS_MAX ? calloc(1, sizeof *a) : NULL;
+
+        if (!a)
+                return NULL;
+        a->der = der;
+        a->len = len;
+        a->subject = subject_of(der, len);
+        if (a->subject)
+                HASH_ADD_KEYPTR(hh, anchors, a->der, len, a);
+        if (a->hh.tbl)
+                return a;
+        X509_NAME_free(a->subject);
+        free(a);
+        return NULL;
+}
+
+/* ---- the lookup of a store ---- */
+
+struct set {
+        struct anchor **list; /* owned; what it points to is not */
+        size_t count, cap;
+};
+
+static int set_new(X509_LOOKUP *lookup)
+{
+        struct set *set = calloc(1, sizeof *set);
+
+        X509_LOOKUP_set_method_data(lookup, set);
+        return set != NULL;
+}
+
+static void set_free(X509_LOOKUP *lookup)
+{
+        struct set *set = X509_LOOKUP_get_method_data(lookup);
+
+        if (set)
+                free(set->list);
+        free(set);
+}
+
+/* Without memory it is left out: less is trusted, never more. */
+static void set_add(struct set *set, struct anchor *a)
+{
+        if (set->count == set->cap) {
+                size_t cap = set->cap ? set->cap * 2 : 256;
+                struct anchor **list = realloc(set->list, cap * sizeof *list);
+
+                if (!list)
+                        return;
+                set->list = list;
+                set->cap = cap;
+        }
+        set->list[set->count++] = a;
+}
+
+/* All of a name go into the store, which asks only once. Returns how many. */
+static int find(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name,
+                X509_OBJECT *found)
+{
+        const struct set *set = X509_LOOKUP_get_method_data(lookup);
+        int count = 0;
+
+        if (type != X509_LU_X509)
+                return 0;
+        pthread_mutex_lock(&lock);
+        for (size_t i = 0; i < set->count; i++) {
+                struct anchor *a = set->list[i];
+                const unsigned char *at = a->der;
+
+                if (X509_NAME_cmp(a->subject, name) != 0)
+                        continue;
+                if (!a->cert)
+                        a->cert = d2i_X509_AUX(NULL, &at, (long)a->len);
+                if (!a->cert || !X509_STORE_add_cert(X509_LOOKUP_get_store(lookup), a->cert))
+                        continue;
+                if (count++ == 0)
+                        X509_OBJECT_set1_X509(found, a->cert);
+        }
+        pthread_mutex_unlock(&lock);
+        return count > 0;
+}
+
+static X509_LOOKUP_METHOD *method;
+
+static void make_method(void)
+{
+        method = X509_LOOKUP_meth_new("trust anchors"); /* for as long as the process lives */
+        if (!method)
+                return;
+        X509_LOOKUP_meth_set_new_item(method, set_new);
+        X509_LOOKUP_meth_set_free(method, set_free);
+        X509_LOOKUP_meth_set_get_by_subject(method, find);
+}
+
+static struct set *set_of(X509_STORE *store)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        pthread_once(&once, make_method);
+        /* A store's second one of a method is its first: X509_STORE_add_lookup(3). */
+        X509_LOOKUP *lookup = method ? X509_STORE_add_lookup(store, method) : NULL;
+        return lookup ? X509_LOOKUP_get_method_data(lookup) : NULL;
+}
+
+/* There is no room in the table, or no sense in it. Takes der. */
+static void add_at_once(X509_STORE *store, unsigned char *der, size_t len)
+{
+        const unsigned char *at = der;
+        X509 *cert = d2i_X509_AUX(NULL, &at, (long)len);
+
+        if (cert)
+                X509_STORE_add_cert(store, cert);
+        X509_free(cert);
+        OPENSSL_free(der);
+}
+
+/* Takes der. Called with the lock. */
+static void add(X509_STORE *store, struct set *set, unsigned char *der, size_t len)
+{
+        struct anchor *known, *a;
+
+        HASH_FIND(hh, anchors, der, len, known);
+        a = known ? known : anchor_new(der, len);
+        if (known)
+                OPENSSL_free(der);
+        if (a)
+                set_add(set, a);
+        else
+                add_at_once(store, der, len);
+}
+
+void anchors_add(X509_STORE *store, const struct bundle *b)
+{
+        BIO *bio = b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
+        struct set *set = set_of(store);
+        unsigned char *der;
+        size_t len;
+
+        pthread_mutex_lock(&lock);
+        while (set && bundle_next(bio, &der, &len))
+                add(store, set, der, len);
+        pthread_mutex_unlock(&lock);
+        BIO_free(bio);
+        ERR_clear_error();
+}
