@@ -71,15 +71,24 @@ static bool contains_any(const char *text, const char *const *list, size_t count
 
 #define CONTAINS(text, list) contains_any(text, list, sizeof(list) / sizeof((list)[0]))
 
-/* Only the leaf came, it is not its own issuer, and it says where its issuer can be had. */
-static bool lacks_issuer(const json_t *event)
+/* Does the origin leave out a certificate that it has to send? That its chain goes on with one that
+ * is neither sent nor trusted looks the same if that one is the root of a CA that is unknown here.
+ * It is none if it has an issuer of its own; and a certificate that says where its issuer's can be
+ * had mostly comes from a CA that has others in between. */
+static bool leaves_out(const json_t *event)
 {
-        const char *issuer = event_get_str(event, "issuer"),
+        const char *missing = event_get_str(event, "missing"),
+                   *by = event_get_str(event, "missing_issuer"),
+                   *issuer = event_get_str(event, "issuer"),
                    *subject = event_get_str(event, "subject");
 
-        return event_get_int(event, "chain", 0) == 1 &&
-               event_get_str(event, "issuer_url") != NULL && issuer != NULL && subject != NULL &&
-               strcmp(issuer, subject) != 0;
+        if (missing != NULL && by != NULL)
+                return strcmp(missing, by) != 0;
+        if (event_get_str(event, "issuer_url") == NULL || issuer == NULL || subject == NULL)
+                return false;
+        return missing != NULL
+                       ? strcmp(missing, issuer) == 0
+                       : event_get_int(event, "chain", 0) == 1 && strcmp(issuer, subject) != 0;
 }
 
 static enum finding_code code_of_origin(const json_t *event)
@@ -95,7 +104,7 @@ static enum finding_code code_of_origin(const json_t *event)
         for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
                 if (strstr(verify, verdicts[i].verify) != NULL)
                         code = verdicts[i].code;
-        if (code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN && !lacks_issuer(event))
+        if (code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN && !leaves_out(event))
                 code = FINDING_ORIGIN_UNTRUSTED;
         return code;
 }
@@ -157,6 +166,26 @@ static void take(const struct facts *facts, const json_t *event, struct netfault
                           });
 }
 
+/* What is known of the certificate with which the chain would go on. */
+static void add_missing(struct draft *d, const json_t *event)
+{
+        const char *missing = event_get_str(event, "missing"),
+                   *by = event_get_str(event, "missing_issuer"),
+                   *url = event_get_str(event, "issuer_url");
+        long long sent = event_get_int(event, "chain", 0);
+        bool root = missing != NULL && by != NULL && strcmp(missing, by) == 0;
+
+        if (missing != NULL)
+                text_add(&d->evidence, "the host sent %lld certificate%s, and not that of %s, %s%s",
+                         sent, text_s((size_t)sent), missing,
+                         by == NULL ? "which may be a root or not"
+                         : root     ? "which is a root"
+                                    : "which is no root but issued by ",
+                         by == NULL || root ? "" : by);
+        if (d->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN && url != NULL)
+                text_add(&d->evidence, "the one that was not sent is said to be at %s", url);
+}
+
 static void add_certificate(struct draft *d, const json_t *event, const char *host)
 {
         const char *issuer = event_get_str(event, "issuer"), *names = event_get_str(event, "names");
@@ -174,9 +203,7 @@ static void add_certificate(struct draft *d, const json_t *event, const char *ho
                          from, to, event_get_str(event, "time"));
         if (d->code == FINDING_ORIGIN_CERTIFICATE_WRONG_NAME)
                 text_add(&d->evidence, "it names %s", names != NULL ? names : "no host at all");
-        if (d->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN)
-                text_add(&d->evidence, "the host sent 1 certificate; its issuer's is at %s",
-                         event_get_str(event, "issuer_url"));
+        add_missing(d, event);
 }
 
 static void add_line(struct draft *d, const json_t *event, const char *host)
@@ -197,19 +224,20 @@ static void add_line(struct draft *d, const json_t *event, const char *host)
 }
 
 /* The bundle that the command trusts now, the missing certificate added: pasted, it makes the
- * common clients accept the host. */
+ * common clients accept the host. Whoever is at the other end has named that URL, so what comes
+ * from there is added only if a CA that is trusted already has signed it. */
 static void add_bundle_commands(struct draft *d, const char *url)
 {
-        char *quoted = url != NULL ? text_quote(url) : NULL;
+        char *quoted = text_quote(url);
 
         if (quoted == NULL)
                 return;
-        text_add(&d->commands, "bundle=\"$(mktemp)\"");
-        text_add(&d->commands,
-                 "cat \"${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}\" >\"$bundle\" && "
-                 "curl -sS %s | openssl x509 -inform DER >>\"$bundle\"",
-                 quoted);
-        text_add(&d->commands, "export SSL_CERT_FILE=\"$bundle\" REQUESTS_CA_BUNDLE=\"$bundle\" "
+        text_add(&d->commands, "bundle=\"$(mktemp)\" missing=\"$(mktemp)\" "
+                               "trusted=\"${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}\"");
+        text_add(&d->commands, "curl -sS %s | openssl x509 -inform DER >\"$missing\"", quoted);
+        text_add(&d->commands, "openssl verify -CAfile \"$trusted\" \"$missing\" && "
+                               "cat \"$trusted\" \"$missing\" >\"$bundle\" && "
+                               "export SSL_CERT_FILE=\"$bundle\" REQUESTS_CA_BUNDLE=\"$bundle\" "
                                "CURL_CA_BUNDLE=\"$bundle\" PIP_CERT=\"$bundle\" "
                                "NODE_EXTRA_CA_CERTS=\"$bundle\"");
         free(quoted);
@@ -220,13 +248,14 @@ static void add_command(struct draft *d, const struct facts *facts, const struct
         char *command = text_command(json_object_get(facts->start, "command"));
         char *host = group->host_count > 0 ? text_quote(group->hosts[0]) : NULL;
         long long port = group->ports[0] > 0 ? (long long)group->ports[0] : 443;
+        const char *url = event_get_str(group->events[0], "issuer_url");
 
         if (group->code == FINDING_CLIENT_DISTRUSTS_TAPLINE && command != NULL && *command != '\0')
                 text_add(&d->commands, "tapline run --inspect=never -- %s", command);
         else if (group->code == FINDING_CLOCK_SKEW)
                 text_add(&d->commands, "date -u");
-        else if (group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN)
-                add_bundle_commands(d, event_get_str(group->events[0], "issuer_url"));
+        else if (group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN && url != NULL)
+                add_bundle_commands(d, url);
         else if (group->code != FINDING_CLIENT_DISTRUSTS_TAPLINE && host != NULL)
                 text_add(&d->commands,
                          "openssl s_client -connect %s:%lld -servername %s -showcerts </dev/null",
@@ -239,7 +268,8 @@ static char *summary_of(const struct netfault *group, const char *hosts)
 {
         const json_t *event = group->events[0];
         const char *verify = event_get_str(event, "verify"), *exe = event_get_str(event, "exe");
-        const char *issuer = event_get_str(event, "issuer");
+        const char *issuer = event_get_str(event, "issuer"),
+                   *missing = event_get_str(event, "missing");
 
         switch (group->code) {
         case FINDING_TLS_INTERCEPTED_BY_OTHER:
@@ -260,17 +290,40 @@ static char *summary_of(const struct netfault *group, const char *hosts)
         case FINDING_ORIGIN_CERTIFICATE_WRONG_NAME:
                 return text_format("The certificate of %s is for another name.", hosts);
         case FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN:
-                return text_format("%s does not send the certificate of its issuer, %s.", hosts,
-                                   issuer);
+                return text_format("%s does not send the certificate of %s, which its chain needs.",
+                                   hosts, missing != NULL ? missing : issuer);
         case FINDING_TLS_VERSION_MISMATCH:
                 return text_format("%s and the program have no version of TLS in common.", hosts);
         case FINDING_CLIENT_DISTRUSTS_TAPLINE:
                 return text_format("%s does not trust tapline's certificates (%s).",
                                    exe != NULL ? text_base(exe) : "The program", hosts);
         default:
+                if (missing != NULL)
+                        return text_format(
+                                "The certificate of %s cannot be trusted: its chain goes "
+                                "on with that of %s, which was neither sent nor is it "
+                                "trusted here.",
+                                hosts, missing);
                 return text_format("The certificate of %s cannot be trusted: %s.", hosts,
                                    verify != NULL ? verify : "not verified");
         }
+}
+
+/* Where one of two things is wrong, and which cannot be told. */
+static char *advice_of(const struct netfault *group)
+{
+        const char *missing = event_get_str(group->events[0], "missing");
+
+        if (group->code != FINDING_ORIGIN_UNTRUSTED || missing == NULL ||
+            event_get_str(group->events[0], "missing_issuer") != NULL)
+                return NULL;
+        return text_format(
+                "If %s is a CA in between, who runs the host must send its certificate "
+                "too (the command shows what is sent). If it is the CA of a company's "
+                "proxy or of a private index, trust it: export "
+                "SSL_CERT_FILE=/path/to/bundle.pem, and for Python's requests and Node "
+                "REQUESTS_CA_BUNDLE and NODE_EXTRA_CA_CERTS. Do not turn verification off.",
+                missing);
 }
 
 static void report_group(const struct facts *facts, const struct netfault *group,
@@ -280,11 +333,13 @@ static void report_group(const struct facts *facts, const struct netfault *group
         char *hosts = netfault_hosts(group);
 
         if (d != NULL && hosts != NULL) {
-                if (group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN ||
+                if ((group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN &&
+                     event_get_str(group->events[0], "missing_issuer") == NULL) ||
                     (group->code == FINDING_CLIENT_DISTRUSTS_TAPLINE &&
                      event_get_str(group->events[0], "alert") == NULL))
                         d->confidence = CONFIDENCE_LIKELY;
                 d->summary = summary_of(group, hosts);
+                d->advice = advice_of(group);
                 for (size_t i = 0; i < group->count && i < EVIDENCE_MAX; i++)
                         add_line(d, group->events[i],
                                  group->host_count > 0 ? group->hosts[0] : "?");

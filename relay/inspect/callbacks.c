@@ -34,6 +34,15 @@ int handshake_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_le
         return len ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* The chain ends with a certificate whose issuer is nowhere to be found. */
+static bool is_cut(const X509_STORE_CTX *store)
+{
+        int error = X509_STORE_CTX_get_error(store);
+
+        return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+               error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT;
+}
+
 int handshake_on_verify(int ok, X509_STORE_CTX *store)
 {
         SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -42,6 +51,8 @@ int handshake_on_verify(int ok, X509_STORE_CTX *store)
 
         if (!*ic->subject && leaf)
                 tls_event_keep_names(ic, leaf, sk_X509_num(X509_STORE_CTX_get0_untrusted(store)));
+        if (!ok && is_cut(store))
+                tls_event_keep_missing(ic, X509_STORE_CTX_get_current_cert(store));
         return ok;
 }
 

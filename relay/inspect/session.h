@@ -71,7 +71,9 @@ struct intercept {
         char names[256];                /* hosts that it names, for a person */
         char issuer_url[256];           /* where it says that its issuer's certificate is */
         char not_before[24], not_after[24];
-        int chain_len; /* certificates that the origin sent */
+        char missing[256],
+                missing_issuer[256]; /* the next of its chain: tls_event_keep_missing() */
+        int chain_len;               /* certificates that the origin sent */
 };
 
 static inline const char *session_name(const struct intercept *ic)

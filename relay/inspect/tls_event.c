@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <openssl/x509v3.h>
 
@@ -48,6 +49,8 @@ static void add_certificate(struct event *e, const struct intercept *ic)
         add_text(e, "not_before", ic->not_before);
         add_text(e, "not_after", ic->not_after);
         add_text(e, "issuer_url", ic->issuer_url);
+        add_text(e, "missing", ic->missing);
+        add_text(e, "missing_issuer", ic->missing_issuer);
         event_int(e, "chain", ic->chain_len);
 }
 
@@ -124,7 +127,17 @@ static void print_names(char *out, size_t cap, const X509 *cert)
         GENERAL_NAMES_free(all);
 }
 
-/* Authority information access (RFC 5280 section 4.2.2.1): the first caIssuers that is a URL. */
+static bool is_http(const ASN1_STRING *url)
+{
+        const char *text = (const char *)ASN1_STRING_get0_data(url);
+        int len = ASN1_STRING_length(url);
+
+        return (len > 7 && strncasecmp(text, "http://", 7) == 0) ||
+               (len > 8 && strncasecmp(text, "https://", 8) == 0);
+}
+
+/* Authority information access (RFC 5280 section 4.2.2.1): the first caIssuers that can be fetched
+ * (Windows' CAs name a directory by ldap: before it). */
 static void print_issuer_url(char *out, size_t cap, const X509 *cert)
 {
         AUTHORITY_INFO_ACCESS *all = X509_get_ext_d2i(cert, NID_info_access, NULL, NULL);
@@ -132,14 +145,31 @@ static void print_issuer_url(char *out, size_t cap, const X509 *cert)
         *out = '\0';
         for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(all) && !*out; i++) {
                 const ACCESS_DESCRIPTION *one = sk_ACCESS_DESCRIPTION_value(all, i);
+                const ASN1_STRING *url = one->location->d.uniformResourceIdentifier;
 
-                if (OBJ_obj2nid(one->method) == NID_ad_ca_issuers && one->location->type == GEN_URI)
-                        snprintf(out, cap, "%.*s",
-                                 ASN1_STRING_length(one->location->d.uniformResourceIdentifier),
-                                 (const char *)ASN1_STRING_get0_data(
-                                         one->location->d.uniformResourceIdentifier));
+                if (OBJ_obj2nid(one->method) == NID_ad_ca_issuers &&
+                    one->location->type == GEN_URI && is_http(url))
+                        snprintf(out, cap, "%.*s", ASN1_STRING_length(url),
+                                 (const char *)ASN1_STRING_get0_data(url));
         }
         AUTHORITY_INFO_ACCESS_free(all);
+}
+
+/* The name of whoever has issued the issuer's certificate (RFC 5280 section 4.2.1.1), which is
+ * optional and which few public CAs write. */
+static void print_issuers_issuer(char *out, size_t cap, const X509 *cert)
+{
+        AUTHORITY_KEYID *key = X509_get_ext_d2i(cert, NID_authority_key_identifier, NULL, NULL);
+        const GENERAL_NAMES *names = key ? key->issuer : NULL;
+
+        *out = '\0';
+        for (int i = 0; i < sk_GENERAL_NAME_num(names) && !*out; i++) {
+                const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+                if (name->type == GEN_DIRNAME)
+                        print_name(out, cap, name->d.directoryName);
+        }
+        AUTHORITY_KEYID_free(key);
 }
 
 void tls_event_keep_names(struct intercept *ic, const X509 *cert, int chain_len)
@@ -153,4 +183,13 @@ void tls_event_keep_names(struct intercept *ic, const X509 *cert, int chain_len)
         print_names(ic->names, sizeof ic->names, cert);
         print_issuer_url(ic->issuer_url, sizeof ic->issuer_url, cert);
         ic->chain_len = chain_len;
+}
+
+void tls_event_keep_missing(struct intercept *ic, const X509 *last)
+{
+        if (!record_is_kept(ic->inspector->record))
+                return;
+        print_name(ic->missing, sizeof ic->missing, X509_get_issuer_name(last));
+        print_issuers_issuer(ic->missing_issuer, sizeof ic->missing_issuer, last);
+        print_issuer_url(ic->issuer_url, sizeof ic->issuer_url, last);
 }

@@ -44,7 +44,7 @@ class Authority:
                      "-startdate", stamp[0], "-enddate", stamp[1], "-notext", "-in", request, "-out", cert)
         return cert, key
 
-    def context(self, names="DNS:localhost,IP:127.0.0.1", intermediate=False, more="", **dates):
+    def context(self, names="DNS:localhost,IP:127.0.0.1", intermediate=False, whole=False, more="", **dates):
         number = next(COUNTER)
         issuer = None
         if intermediate:
@@ -53,6 +53,8 @@ class Authority:
             self.between = issuer[0]
         leaf = self.sign(f"leaf{number}", "/CN=origin", f"subjectAltName={names}\nkeyUsage=critical,digitalSignature\n"
                          f"extendedKeyUsage=serverAuth\n{more}", issuer, **dates)
+        if whole:
+            leaf[0].write_text(leaf[0].read_text() + self.between.read_text())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*leaf)
         return context
@@ -112,6 +114,13 @@ def test_untrusted(sandbox, clients, npm, authority, serve, certs, tool):
     sandbox.tapline(argv, inspect=True, env={**env, **runner.trust(authority.ca)}, timeout=60).assert_worked()
 
 
+def remedied(sandbox, done, argv, env):
+    """The commands pasted into a shell, and the command again under a tapline of its own, which reads the new bundle."""
+    script = "\n".join([*done.first()["remedy"]["commands"], 'exec "$@"'])
+    full, record = sandbox.tapline_argv(argv, inspect=True)
+    return sandbox.finish(sandbox.start(["sh", "-c", script, "sh", *full], env=env), record)
+
+
 def test_incomplete_chain(sandbox, clients, authority, serve, session_dir):
     """The certificate says where its issuer is; the remedy fetches it from there."""
     publish = serve(None, lambda handler: handler.path == "/between.der" and answer(
@@ -122,11 +131,52 @@ def test_incomplete_chain(sandbox, clients, authority, serve, session_dir):
     argv = pip(clients, index)
     done = explained(sandbox, argv, "origin-certificate-incomplete-chain", "tapline test intermediate",
                      f"{publish.url}/between.der", inspect=True, env=env, confidence="likely")
-    # Pasted into a shell, and the command again under a tapline of its own, which reads the new bundle.
-    script = "\n".join([*done.first()["remedy"]["commands"], 'exec "$@"'])
-    full, record = sandbox.tapline_argv(argv, inspect=True)
-    process = sandbox.start(["sh", "-c", script, "sh", *full], env=env)
-    sandbox.finish(process, record).assert_worked()
+    remedied(sandbox, done, argv, env).assert_worked()
+
+
+def test_incomplete_chain_of_an_unknown_ca(sandbox, authority, serve, certs):
+    """It looks the same, and the remedy does not trust what comes from a URL that a stranger has named."""
+    root = subprocess.run(["openssl", "x509", "-in", authority.ca, "-outform", "DER"], check=True, capture_output=True).stdout
+    publish = serve(None, lambda handler: answer(handler, 200, root))
+    index = serve(authority.context(more=f"authorityInfoAccess=caIssuers;URI:ldap:///CN=x,caIssuers;URI:{publish.url}/root.der"))
+    env = {"SSL_CERT_FILE": certs.ca}
+    argv = ["curl", "-sS", index.url + "/echo"]
+    done = explained(sandbox, argv, "origin-certificate-incomplete-chain", f"{publish.url}/root.der", inspect=True, env=env,
+                     confidence="likely", name="origin-certificate-incomplete-chain-unknown-ca")
+    again = remedied(sandbox, done, argv, env)
+    assert again.returncode == 60 and "self-signed certificate" in again.stderr and index.served() == [], str(again)
+
+
+NAMED = "authorityKeyIdentifier=keyid:always,issuer:always"
+
+
+@pytest.mark.parametrize("left_out", [True, False], ids=["left out", "unknown root"])
+def test_who_has_issued_the_missing_certificate_tells(sandbox, authority, serve, certs, left_out):
+    index = serve(authority.context(intermediate=left_out, more=NAMED))
+    code, *proof = (("origin-certificate-incomplete-chain", "intermediate,O=Example Corp, which its chain needs",
+                     "which is no root but issued by CN=tapline test authority") if left_out else
+                    ("origin-untrusted", "sent 1 certificate, and not that of CN=tapline test authority", "which is a root"))
+    done = explained(sandbox, ["curl", "-sS", index.url], code, *proof, inspect=True, confidence="certain",
+                     env={"SSL_CERT_FILE": authority.ca if left_out else certs.ca}, name=f"{code}-named")
+    assert "s_client" in done.first()["remedy"]["commands"][0] and "is a CA in between" not in done.first()["advice"]
+
+
+@pytest.mark.parametrize("left_out", [True, False], ids=["left out", "unknown root"])
+def test_where_nothing_tells_both_are_said(sandbox, authority, serve, certs, left_out):
+    index = serve(authority.context(intermediate=left_out))
+    done = explained(sandbox, ["curl", "-sS", index.url], "origin-untrusted", "neither sent nor is it trusted here",
+                     "which may be a root or not", inspect=True, env={"SSL_CERT_FILE": authority.ca if left_out else certs.ca},
+                     name=f"origin-untrusted-{'left-out' if left_out else 'unknown-root'}")
+    advice, (command,) = done.first()["advice"], done.first()["remedy"]["commands"]
+    assert "is a CA in between, who runs the host must send" in advice and "trust it: export SSL_CERT_FILE" in advice
+    assert command == f"openssl s_client -connect localhost:{index.port} -servername localhost -showcerts </dev/null"
+
+
+def test_a_chain_that_stops_short_of_an_unknown_root(sandbox, authority, serve, certs):
+    """The usual way of sending: all but the root. What is missing is the root, not the issuer of the host's certificate."""
+    index = serve(authority.context(intermediate=True, whole=True))
+    explained(sandbox, ["curl", "-sS", index.url], "origin-untrusted", "goes on with that of CN=tapline test authority,O=Example Corp",
+              "the host sent 2 certificates", inspect=True, env={"SSL_CERT_FILE": certs.ca}, name="origin-untrusted-two")
 
 
 def test_intercepted_by_other(sandbox, clients, authority, serve, certs):
