@@ -3,6 +3,7 @@
 #include "net/move.h"
 #include "net/reply.h"
 #include "net/tunnel.h"
+#include "net/way_out.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,9 +54,12 @@ static void no_answer(struct flow *flow, int error)
         const char *who = forward_upstream_name(flow);
         struct forward *f = flow->forward;
 
-        if (may_replay(f))
+        if (may_replay(f)) {
                 replay(flow, error);
-        else if (error != 0)
+                return;
+        }
+        way_unanswered(flow, "it closed the connection before it answered a request");
+        if (error != 0)
                 reply_fail(flow, 502, "connection_terminated",
                            "tapline: %s reset the connection before its answer was there (%zu "
                            "bytes of it came).",
@@ -354,14 +358,23 @@ bool forward_awaits_answer(const struct flow *flow)
         const struct forward *f = flow->forward;
 
         return f->stage == FORWARD_WAITING && f->thought == NULL &&
-               (f->up_done || f->expects || flow->server.out_len > 0);
+               (f->up_done || f->up_broken || f->expects || flow->server.out_len > 0);
 }
 
-void forward_unanswered(struct flow *flow)
+bool forward_quiet(struct flow *flow)
 {
-        reply_fail(flow, 504, "http_response_timeout",
-                   "tapline: %s took the request and did not answer in time.",
-                   forward_upstream_name(flow));
+        if (forward_awaits_answer(flow)) {
+                way_unanswered(flow, "it did not answer a request in time");
+                reply_fail(flow, 504, "http_response_timeout",
+                           "tapline: %s took the request and did not answer in time.",
+                           forward_upstream_name(flow));
+                return true;
+        }
+        if (flow->forward->stage != FORWARD_WAITING || flow->forward->thought != NULL)
+                return false;
+        side_abort(&flow->server); /* it must not take this for the end of the body */
+        reply_refuse(flow, 408, "tapline: the request's body did not arrive in time.");
+        return true;
 }
 
 void forward_idle(struct flow *flow)

@@ -34,7 +34,7 @@ struct forward {
         bool own_login;          /* the client has sent its own credentials */
         bool to_head;            /* its method is HEAD: no answer has a body */
         bool upgrade;            /* it asks to leave HTTP */
-        bool expects;            /* its body may be held back until a 100 comes */
+        bool expects;            /* its body is held back until a 100 comes, or may be */
         bool idempotent;         /* may be sent twice */
         bool reused;             /* its upstream connection has served another before */
         bool streamed;           /* part of its body is not in flow->head: cannot be sent twice */
@@ -64,8 +64,9 @@ void forward_timeout(struct flow *flow);
 /* The request is on its way and nothing of its final answer has come, so that only the upstream is
  * waited for. */
 bool forward_awaits_answer(const struct flow *flow);
-/* That has taken too long: 504. */
-void forward_unanswered(struct flow *flow);
+/* Nothing has moved for too long. Returns true if the flow is over, with an answer that says who
+ * was waited for: 504 or 408. False if it is too late for one. */
+bool forward_quiet(struct flow *flow);
 
 /* The flow is between two requests, and its upstream has something to say: it is going. */
 void forward_idle(struct flow *flow);

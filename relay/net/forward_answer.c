@@ -5,6 +5,7 @@
 #include "net/relay.h"
 #include "net/reply.h"
 #include "net/tunnel.h"
+#include "net/way_out.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -57,6 +58,8 @@ static bool interim(struct flow *flow, const struct head *head)
 {
         struct forward_response r = {.head = head, .via = flow->relay->via};
 
+        if (head->status == 100)
+                flow->forward->expects = false;
         if (flow->forward->client_minor == 0 || queue_head(flow, &r))
                 return true;
         out_of_memory(flow);
@@ -127,6 +130,7 @@ static bool begin_answer(struct flow *flow, const struct head *head)
 
 static bool take_head(struct flow *flow, const struct head *head, const char *rest, size_t rest_len)
 {
+        way_answered(flow);
         if (forward_answers_challenge(flow, head))
                 return false;
         if (head->status >= 200)
@@ -158,6 +162,7 @@ bool forward_read_heads(struct flow *flow, char *data, size_t len, char **rest, 
                         break;
                 case HEAD_BAD:
                 case HEAD_LONG_LINE:
+                        way_unanswered(flow, "its answer to a request was not HTTP/1");
                         return refuse_answer(flow, "http_protocol_error", "it is not HTTP/1");
                 case HEAD_TOO_LONG:
                         return refuse_answer(flow, "http_response_header_section_size",

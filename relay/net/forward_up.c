@@ -80,6 +80,8 @@ static bool pass_up(struct flow *flow, char *data, size_t len, size_t *used)
                 return false;
         }
         flow->client.received += *used;
+        if (*used > 0)
+                f->expects = false; /* it waits for no 100 */
         f->up_done = result == BODY_DONE;
         if (flow->recorder != NULL)
                 recorder_client(flow->recorder, data, *used);

@@ -101,10 +101,8 @@ static void close_quiet(struct flow *flow)
 {
         bool half = is_half_closed(flow);
 
-        if (awaits_answer(flow)) {
-                forward_unanswered(flow);
+        if (flow->state == FLOW_FORWARD && forward_quiet(flow))
                 return;
-        }
         flow_abort(flow, &(struct flow_end){half ? flow->first : "relay", "error",
                                             half ? "quiet for too long after one side had ended"
                                                  : "quiet for too long",

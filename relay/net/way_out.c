@@ -20,27 +20,52 @@ void flow_choose(struct flow *flow, const struct upstream *choices)
         flow->via = upstream_pick(choices, 0, now_ms());
 }
 
+static void note_up(struct flow *flow)
+{
+        if (upstream_up(flow->via))
+                relay_note(flow->relay, "the upstream %s works again", flow->via->shown);
+}
+
+static void note_down(struct flow *flow, const char *why)
+{
+        int64_t out_ms;
+
+        if (upstream_is_down(flow->via, now_ms()))
+                return;
+        out_ms = upstream_down(flow->via, now_ms());
+        if (out_ms > 0)
+                relay_note(flow->relay, "the upstream %s is left out for %lld s: %s",
+                           flow->via->shown, (long long)(out_ms / 1000), why);
+}
+
+/* The proxy has yet to show, by its answer to a request in absolute form, that it works. */
+static bool is_asked_later(const struct flow *flow)
+{
+        return flow->plain && upstream_http(flow->via) != NULL;
+}
+
 /* What the dial says about the health of the way it took. */
 static void note_health(struct flow *flow, const struct dial_result *result)
 {
-        const struct upstream *via = flow->via;
-        int64_t out_ms;
+        if (flow->via == NULL)
+                return;
+        if (result->down)
+                note_down(flow, result->text);
+        else if (result->stage == DIAL_PROXY ||
+                 (result->stage == DIAL_DONE && !is_asked_later(flow)))
+                note_up(flow);
+}
 
-        if (via == NULL)
-                return;
-        if (!result->down) {
-                bool answered = result->stage == DIAL_DONE || result->stage == DIAL_PROXY;
+void way_answered(struct flow *flow)
+{
+        if (is_asked_later(flow))
+                note_up(flow);
+}
 
-                if (answered && upstream_up(via))
-                        relay_note(flow->relay, "the upstream %s works again", via->shown);
-                return;
-        }
-        if (upstream_is_down(via, now_ms()))
-                return;
-        out_ms = upstream_down(via, now_ms());
-        if (out_ms > 0)
-                relay_note(flow->relay, "the upstream %s is left out for %lld s: %s", via->shown,
-                           (long long)(out_ms / 1000), result->text);
+void way_unanswered(struct flow *flow, const char *why)
+{
+        if (is_asked_later(flow))
+                note_down(flow, why);
 }
 
 /* A request in absolute form is written already: only such a proxy can take it, and it must not get

@@ -1,5 +1,6 @@
 /* Which of its ways out a flow takes, what becomes of their health, and what that means for its
- * dial. Called by flow.c; flow_choose() stands in flow.h. */
+ * dial. Called by flow.c, and by forward*.c for what a dial cannot tell; flow_choose() stands in
+ * flow.h. */
 #ifndef NET_WAY_OUT_H
 #define NET_WAY_OUT_H
 
@@ -8,6 +9,11 @@
 /* A dial has ended: remember what that says about the way. Returns true if another one should be
  * tried; flow->via is that one then. */
 bool way_next(struct flow *flow, struct dial_result *result);
+
+/* What has come of a request in absolute form, if the flow's way has a proxy that takes such: an
+ * answer, whatever it says, or none, for this reason. Remembered like what a dial says. */
+void way_answered(struct flow *flow);
+void way_unanswered(struct flow *flow, const char *why);
 
 /* Close the connection to a proxy that is kept for the client's answer to a 407, if there is one.
  */

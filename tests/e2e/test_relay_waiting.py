@@ -73,6 +73,53 @@ def test_what_the_answer_timeout_does_not_count(sandbox):
             assert read_answer(uploading).status == 504
 
 
+def with_100(connection):
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    Silent()(connection)
+
+
+@pytest.mark.parametrize("fields, begun, serve", [("Content-Length: 9", b"half", None), ("Transfer-Encoding: chunked", b"5\r\nha", None),
+                                                  ("Content-Length: 9", b"", None), ("Content-Length: 9\r\nExpect: 100-continue", b"", with_100)],
+                         ids=["length", "chunked", "nothing", "after-100"])
+def test_a_body_that_is_never_finished(sandbox, fields, begun, serve):
+    """The client is waited for, not the upstream: 408 in the end, and the upstream sees that the body is not whole."""
+    serve, ends = serve or Silent(), []
+
+    def watched(connection):
+        try:
+            serve(connection)
+        except OSError as error:
+            ends.append(error)
+    with RawServer(watched) as server, Relay(sandbox, "--idle-timeout", "1") as relay:
+        with relay.dial() as client:
+            client.sendall(f"PUT http://127.0.0.1:{server.port}/ HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode() + begun)
+            began = time.monotonic()
+            if serve is with_100:
+                assert read_answer_head(client).status == 100
+            answer = read_answer(client)
+            assert answer.status == 408 and b"body did not arrive in time" in answer.body, answer
+            assert answer.fields["connection"] == "close" and client.recv(1) == b"", "an orderly end"
+            assert 1 <= time.monotonic() - began < 10
+        eventually(lambda: ends)
+        assert isinstance(ends[0], ConnectionResetError), ends
+
+
+def test_a_body_that_is_never_finished_after_the_answer_has_begun(sandbox):
+    """Too late for an answer: a reset, so that nothing looks complete."""
+    def begun(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")
+        while connection.recv(65536):
+            pass
+    with RawServer(begun) as server, Relay(sandbox, "--idle-timeout", "1") as relay, relay.dial() as client:
+        client.sendall(f"PUT http://127.0.0.1:{server.port}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf".encode())
+        assert read_answer_head(client).status == 200
+        with pytest.raises(ConnectionResetError):
+            while client.recv(100):
+                pass
+
+
 def sockets(relay):
     count = 0
     for fd in os.listdir(f"/proc/{relay.process.pid}/fd"):

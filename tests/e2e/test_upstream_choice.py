@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from origins import free_port, has_ipv6
+from origins import RawServer, free_port, has_ipv6
 from proxies import ScriptedProxy, TUNNELS, Tinyproxy, black_hole, page_403
 from relays import Relay, connect_head, eventually
 from test_upstream_kinds import get
@@ -114,6 +114,30 @@ def test_plain_http_takes_another_choice(sandbox, make_index):
                 done = sandbox.run(["curl", "-sS", "--max-time", "20", "--proxy", relay.url, "-o", "/dev/null",
                                     "-w", "%{http_code}", f"{plain.url}/echo"])
                 assert done.stdout == "200", (choices, done)
+
+
+@pytest.mark.parametrize("fault, status", [("silent", 504), ("closes", 502), ("garbage", 502)])
+def test_a_proxy_that_misbehaves_with_plain_http_is_left_out(sandbox, make_index, fault, status):
+    """It takes connections, so only its answers can show that it works. The request that found out has been said, and is
+    not said again to another one; a second failure in a row counts as that, though the proxy was connected to."""
+    def script(connection):
+        connection.recv(65536)
+        if fault == "garbage":
+            connection.sendall(b"220 mail.example ESMTP\r\n\r\n")
+        while fault == "silent" and connection.recv(65536):
+            pass
+    plain = make_index(certs=None)
+    head = f"GET {plain.url}/echo HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    with RawServer(script) as bad, Tinyproxy() as good:
+        url = f"http://127.0.0.1:{bad.port}"
+        with Relay(sandbox, "--upstream", f"{url}|{good.url}", "--answer-timeout", "1") as relay:
+            assert [relay.ask(head).status for _ in range(3)] == [status, 200, 200]
+            eventually(lambda: relay.ask(head).status == status, seconds=15)
+            assert relay.ask(head).status == 200
+            relay.stop()
+        told = [n for n in notes(relay) if f"{url} is left out for " in n]
+        assert len(told) == 2 and " 1 s: " in told[0] and " 2 s: " in told[1], notes(relay)
+        assert not any("works again" in n for n in notes(relay)), notes(relay)
 
 
 # -- rules
