@@ -87,6 +87,7 @@ struct flow {
         struct wire_addr local;         /* a redirected client's own address, once it has joined */
         uint64_t cookie;                /* of its socket; 0: not known */
         bool held;                      /* it waits at the hold (hold.h) */
+        int64_t unanswered_since_us;    /* there, although the dial has ended; 0: not */
         bool told;                      /* a verdict has been sent */
         struct dial_manner manner;      /* as the program's socket has it */
         bool expects_join;              /* counted in relay->unjoined */

@@ -108,10 +108,9 @@ struct relay {
         uint64_t fd_limit;
         bool paused;            /* some listeners wait for room */
         uv_timer_t look, retry; /* data NULL: not in use yet */
-        int64_t noted_room_us, noted_stranger_us, noted_login_us,
-                noted_lost_us; /* see
-                                  relay_may_note */
-        unsigned unjoined;     /* flows told to join that have not yet: see flow_expects_join */
+        /* Of relay_may_note(). */
+        int64_t noted_room_us, noted_stranger_us, noted_login_us, noted_lost_us, noted_held_us;
+        unsigned unjoined; /* flows told to join that have not yet: see flow_expects_join */
         bool draining;
         const char *via;  /* borrowed: our name in Via; NULL: no Via */
         char via_own[32]; /* it, if the user has given none */
