@@ -7,6 +7,7 @@ import json
 import pytest
 
 import runner
+import venvs
 
 HOW = pytest.mark.parametrize("inspect", [False, True], ids=["tap", "inspect"])
 WHERE = pytest.mark.parametrize("python", ["clients", "poetry"], indirect=True)
@@ -71,12 +72,17 @@ print(json.dumps([len(urllib.request.urlopen(f"{sys.argv[1]}/bytes/{n}?fresh=1")
 # As Python 3.13 does by default: key identifiers, key usage and the rest of RFC 5280 must be right.
 STRICT = """
 import json, ssl, sys, urllib.request
+flags = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
 got = []
 for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
     context = ssl.create_default_context()
-    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    if sys.version_info < (3, 13):
+        context.verify_flags |= flags
+    assert context.verify_flags & flags == flags, context.verify_flags
     context.minimum_version = context.maximum_version = version
     got.append(len(urllib.request.urlopen(sys.argv[1] + "/bytes/20000?fresh=1", context=context).read()))
+for name in sys.argv[2:]:
+    got.append(len(__import__(name).get(sys.argv[1] + "/bytes/20000?fresh=1").content))
 print(json.dumps(got))
 """
 
@@ -162,6 +168,23 @@ def test_strict_verification(program, index, inspect):
     assert got == [20000, 20000]
     if not inspect:  # inspected, the relay's own handshake is what the index sees
         assert [e["tls"] for e in index.served()] == ["TLSv1.2", "TLSv1.3"]
+
+
+@HOW
+@pytest.mark.parametrize("newer", venvs.newer_pythons())
+def test_strict_verification_by_newer_pythons(sandbox, index, inspect, newer):
+    """Those that are strict without being told, each that this machine has: urllib, requests, httpx and pip."""
+    prefix = venvs.newer_pythons()[newer]
+    python, env, mounts = venvs.newer_python(prefix, sandbox)
+    env |= {**runner.trust(index.ca), "PYTHONPATH": venvs.get_for(prefix, ("requests", "httpx"))}
+    done = sandbox.tapline([python, "-c", STRICT, index.url, "requests", "httpx"], inspect=inspect, env=env, mounts=mounts)
+    done.assert_worked()
+    assert json.loads(done.stdout) == [20000] * 4
+    assert len(done.of("tls", side="client", result="ok")) == (4 if inspect else 0), str(done)
+    done = sandbox.tapline([python, "-m", "pip", "download", "-q", "--no-cache-dir", "--index-url", index.url + "/simple/", "-d",
+                            sandbox.work / "wheels", "grove"], inspect=inspect, env=env, mounts=mounts)
+    done.assert_worked()
+    assert any(path.name.startswith("grove-") for path in (sandbox.work / "wheels").iterdir())
 
 
 @HOW

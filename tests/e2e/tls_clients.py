@@ -121,12 +121,24 @@ if shutil.which("rustup", path=Path.home() / ".cargo/bin"):
                       f"mount --bind {clients.rust_toolchain().parent} {toolchain}")
 
 
+STRICT = ("import ssl, urllib.request\ncontext = ssl.create_default_context(cafile=sys.argv[1])\n"
+          "if sys.version_info < (3, 13):\n    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN\n"
+          "urllib.request.urlopen(u, timeout=20, context=context).read()")
+
+
 @client("Python, strict")
 def python_strict(place):
-    return _python(place, "/usr/bin/python3", (
-        "import ssl, urllib.request\ncontext = ssl.create_default_context(cafile=sys.argv[1])\n"
-        "context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN\n"
-        "urllib.request.urlopen(u, timeout=20, context=context).read()"))
+    return _python(place, "/usr/bin/python3", STRICT)
+
+
+def _newer_python(prefix):
+    def visit(place):
+        program, env, mounts = venvs.newer_python(prefix, place.sandbox)
+        return replace(_python(place, program, STRICT), env=env, mounts=mounts)
+    return visit
+
+
+CLIENTS |= {f"strict {name}": _newer_python(prefix) for name, prefix in venvs.newer_pythons().items()}
 
 
 @client("requests")

@@ -54,6 +54,36 @@ def node(version="24"):
     return root / "node_modules" / f"node-linux-{machine}" / "bin" / "node"
 
 
+def newer_pythons():
+    """Name -> prefix of the tester's own CPythons whose ssl module is strict by default: 3.13 and later, on PATH or pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    directories = [*pyenv.glob("versions/*/bin"), *map(Path, os.environ["PATH"].split(":"))]
+    programs = [d / f"python3.{minor}" for d in directories if d != pyenv / "shims" for minor in range(13, 20)]
+    return {f"{p.name} of {p.resolve().parents[1]}": p.resolve().parents[1] for p in programs if p.exists()}
+
+
+def newer_python(prefix, sandbox):
+    """(program, environment, mounts) for the sandbox's user, who cannot reach where the tester keeps it."""
+    here = sandbox.user.make_dir(sandbox.root / "python")
+    program = next((prefix / "bin").glob("python3.1[3-9]")).name
+    return here / "bin" / program, {"LD_LIBRARY_PATH": here / "lib"}, f"mount --bind {prefix} {here}"
+
+
+def get_for(prefix, requirements):
+    """A directory for PYTHONPATH with these, for the CPython with this prefix, made now if need be."""
+    program = next((prefix / "bin").glob("python3.1[3-9]"))
+    key = hashlib.sha256("\n".join((str(prefix), *sorted(requirements))).encode()).hexdigest()[:12]
+    cache = _cache_dir()
+    target = cache / f"target-{key}"
+    with open(cache / f"target-{key}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (target / "complete").exists():
+            shutil.rmtree(target, ignore_errors=True)
+            _step([program, "-m", "pip", "install", "-q", "--target", target, *requirements])
+            (target / "complete").write_text("\n".join(requirements) + "\n")
+    return target
+
+
 def get(requirements):
     """The directory of a virtual environment with these requirements, made now if need be."""
     version = subprocess.run([PYTHON, "-V"], capture_output=True, text=True, check=True).stdout
