@@ -109,6 +109,16 @@ static enum finding_code code_of_origin(const json_t *event)
         return code;
 }
 
+/* The program keeps to RFC 5280 and refuses what it is shown, which is as lax as the origin's. With
+ * this alert OpenSSL does so; one who does not know the CA has another. */
+static bool is_strict_refusal(const json_t *event)
+{
+        const char *alert = event_get_str(event, "alert");
+
+        return event_field_is(event, "side", "client") && event_get_str(event, "lax") != NULL &&
+               alert != NULL && alert_contains(alert, "certificate unknown");
+}
+
 static enum finding_code code_of(const json_t *event)
 {
         const char *alert = event_get_str(event, "alert");
@@ -117,6 +127,8 @@ static enum finding_code code_of(const json_t *event)
                 return code_of_origin(event);
         if (CONTAINS(alert, versions) || CONTAINS(event_get_str(event, "error"), versions))
                 return FINDING_TLS_VERSION_MISMATCH;
+        if (is_strict_refusal(event))
+                return FINDING_ORIGIN_UNTRUSTED;
         if (alert == NULL && CONTAINS(event_get_str(event, "error"), silences))
                 return FINDING_CLIENT_DISTRUSTS_TAPLINE;
         return CONTAINS(alert, refusals) ? FINDING_CLIENT_DISTRUSTS_TAPLINE : FINDING_CODE_COUNT;
@@ -160,7 +172,9 @@ static void take(const struct facts *facts, const json_t *event, struct netfault
         netfault_add(all, &(struct netfault_item){
                                   .code = code,
                                   .host = name,
-                                  .port = origin && flow != NULL ? flow->port : 0,
+                                  .port = (origin || is_strict_refusal(event)) && flow != NULL
+                                                  ? flow->port
+                                                  : 0,
                                   .event = event,
                                   .certain = true,
                           });
@@ -191,7 +205,7 @@ static void add_certificate(struct draft *d, const json_t *event, const char *ho
         const char *issuer = event_get_str(event, "issuer"), *names = event_get_str(event, "names");
         const char *from = event_get_str(event, "not_before"),
                    *to = event_get_str(event, "not_after");
-        const char *verify = event_get_str(event, "verify");
+        const char *verify = event_get_str(event, is_strict_refusal(event) ? "lax" : "verify");
 
         text_add_at(&d->evidence, event, "certificate of %s: %s%s%s%s", host,
                     verify != NULL ? verify : "not accepted", issuer ? " (issued by " : "",
@@ -267,7 +281,8 @@ static void add_command(struct draft *d, const struct facts *facts, const struct
 static char *summary_of(const struct netfault *group, const char *hosts)
 {
         const json_t *event = group->events[0];
-        const char *verify = event_get_str(event, "verify"), *exe = event_get_str(event, "exe");
+        const char *verify = event_get_str(event, is_strict_refusal(event) ? "lax" : "verify"),
+                   *exe = event_get_str(event, "exe");
         const char *issuer = event_get_str(event, "issuer"),
                    *missing = event_get_str(event, "missing");
 
@@ -309,13 +324,19 @@ static char *summary_of(const struct netfault *group, const char *hosts)
         }
 }
 
-/* Where one of two things is wrong, and which cannot be told. */
+/* Where trusting a CA is not, or may not be, the remedy. NULL: the finding's own. */
 static char *advice_of(const struct netfault *group)
 {
-        const char *missing = event_get_str(group->events[0], "missing");
+        const json_t *event = group->events[0];
+        const char *missing = event_get_str(event, "missing"), *exe = event_get_str(event, "exe");
 
+        if (is_strict_refusal(event))
+                return text_format("%s keeps to RFC 5280, as Python does from 3.13 on: who runs "
+                                   "the host must have its certificates made anew, with key "
+                                   "identifiers and key usage. Do not turn verification off.",
+                                   exe != NULL ? text_base(exe) : "The program");
         if (group->code != FINDING_ORIGIN_UNTRUSTED || missing == NULL ||
-            event_get_str(group->events[0], "missing_issuer") != NULL)
+            event_get_str(event, "missing_issuer") != NULL)
                 return NULL;
         return text_format(
                 "If %s is a CA in between, who runs the host must send its certificate "
@@ -326,6 +347,21 @@ static char *advice_of(const struct netfault *group)
                 missing);
 }
 
+/* What rests on signs that another cause may leave as well. */
+static bool is_likely(const struct netfault *group)
+{
+        const json_t *event = group->events[0];
+
+        switch (group->code) {
+        case FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN:
+                return event_get_str(event, "missing_issuer") == NULL;
+        case FINDING_CLIENT_DISTRUSTS_TAPLINE:
+                return event_get_str(event, "alert") == NULL;
+        default:
+                return is_strict_refusal(event);
+        }
+}
+
 static void report_group(const struct facts *facts, const struct netfault *group,
                          struct findings *findings)
 {
@@ -333,10 +369,7 @@ static void report_group(const struct facts *facts, const struct netfault *group
         char *hosts = netfault_hosts(group);
 
         if (d != NULL && hosts != NULL) {
-                if ((group->code == FINDING_ORIGIN_CERTIFICATE_INCOMPLETE_CHAIN &&
-                     event_get_str(group->events[0], "missing_issuer") == NULL) ||
-                    (group->code == FINDING_CLIENT_DISTRUSTS_TAPLINE &&
-                     event_get_str(group->events[0], "alert") == NULL))
+                if (is_likely(group))
                         d->confidence = CONFIDENCE_LIKELY;
                 d->summary = summary_of(group, hosts);
                 d->advice = advice_of(group);

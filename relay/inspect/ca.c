@@ -104,7 +104,7 @@ X509 *ca_certificate(const struct ca *ca)
 }
 
 /* One name may be served with different certificates, so the origin's digest is part of the key. */
-static void cache_key(char *out, size_t cap, const char *name, const X509 *origin, bool rsa)
+static void cache_key(char *out, size_t cap, const char *name, const X509 *origin, unsigned flags)
 {
         unsigned char digest[EVP_MAX_MD_SIZE];
         char hex[2 * EVP_MAX_MD_SIZE + 1] = "";
@@ -113,7 +113,7 @@ static void cache_key(char *out, size_t cap, const char *name, const X509 *origi
         if (origin && X509_digest(origin, EVP_sha256(), digest, &len))
                 for (unsigned i = 0; i < len; i++)
                         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-        snprintf(out, cap, "%c%s/%s", rsa ? 'r' : 'e', hex, name);
+        snprintf(out, cap, "%c%s/%s", "erlx"[flags], hex, name);
 }
 
 static void *make_rsa(void *arg)
@@ -161,12 +161,13 @@ static struct leaf *keep_leaf(struct ca *ca, const char *key, X509 *cert)
         return leaf;
 }
 
-static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_PKEY *key, bool rsa)
+static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_PKEY *key,
+                             unsigned flags)
 {
         char cached_as[KEY_CAP];
         struct leaf *leaf;
 
-        cache_key(cached_as, sizeof cached_as, name, origin, rsa);
+        cache_key(cached_as, sizeof cached_as, name, origin, flags);
         HASH_FIND_STR(ca->leafs, cached_as, leaf);
         if (leaf) {
                 /* The table is in order of use. */
@@ -174,14 +175,14 @@ static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_
                 HASH_ADD_KEYPTR(hh, ca->leafs, leaf->key, strlen(leaf->key), leaf);
                 return leaf;
         }
-        X509 *cert = leaf_make(ca->cert, ca->key, key, name, origin);
+        X509 *cert = leaf_make(ca->cert, ca->key, key, name, origin, !(flags & LEAF_LAX));
         return cert ? keep_leaf(ca, cached_as, cert) : NULL;
 }
 
-int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, bool rsa)
+int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, unsigned flags)
 {
-        EVP_PKEY *key = leaf_key(ca, rsa);
-        struct leaf *leaf = key ? get_leaf(ca, name, origin, key, rsa) : NULL;
+        EVP_PKEY *key = leaf_key(ca, flags & LEAF_RSA);
+        struct leaf *leaf = key ? get_leaf(ca, name, origin, key, flags) : NULL;
 
         if (leaf && SSL_use_cert_and_key(ssl, leaf->cert, key, NULL, 1) == 1)
                 return 0;

@@ -21,11 +21,15 @@ X509 *ca_certificate(const struct ca *ca); /* borrowed */
  * blocks. */
 bool ca_prepare_rsa(struct ca *ca);
 
-/* Give ssl a leaf for name (a host name, lower-cased A-label, or an IP literal), cached by name;
- * rsa for clients that take no ECDSA (waits for the key,
- * if ca_prepare_rsa was not asked before). When origin is not NULL the leaf bears the DNS names and
- * addresses of that certificate, so that a client's check of the name comes out as it would have.
- * Returns 0 or -errno. */
-int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, bool rsa);
+enum {
+        LEAF_RSA = 1, /* for clients that take no ECDSA */
+        LEAF_LAX = 2, /* a client that keeps to RFC 5280 has to refuse it, as it would the origin */
+};
+
+/* Give ssl a leaf for name (a host name, lower-cased A-label, or an IP literal), cached by name and
+ * kind (flags as above; waits for an RSA key if ca_prepare_rsa was not asked before). When origin
+ * is not NULL the leaf bears the DNS names and addresses of that certificate, so that a client's
+ * check of the name comes out as it would have. Returns 0 or -errno. */
+int ca_use_leaf(struct ca *ca, SSL *ssl, const char *name, X509 *origin, unsigned flags);
 
 #endif

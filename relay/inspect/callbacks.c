@@ -5,6 +5,8 @@
 #include "inspect/session.h"
 #include "inspect/tls_event.h"
 
+#include <openssl/x509v3.h>
+
 int handshake_on_hello(SSL *ssl, int *alert, void *inspector)
 {
         struct intercept *ic = SSL_get_app_data(ssl);
@@ -43,6 +45,47 @@ static bool is_cut(const X509_STORE_CTX *store)
                error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT;
 }
 
+/* What is an error in X509_verify_cert(3) with X509_V_FLAG_X509_STRICT alone. */
+static bool is_strictness(const X509_STORE_CTX *store)
+{
+        const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+        int depth = X509_STORE_CTX_get_error_depth(store);
+
+        switch (X509_STORE_CTX_get_error(store)) {
+        case X509_V_ERR_PATHLEN_INVALID_FOR_NON_CA:
+        case X509_V_ERR_PATHLEN_WITHOUT_KU_KEY_CERT_SIGN:
+        case X509_V_ERR_CA_BCONS_NOT_CRITICAL:
+        case X509_V_ERR_CA_CERT_MISSING_KEY_USAGE:
+        case X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA:
+        case X509_V_ERR_ISSUER_NAME_EMPTY:
+        case X509_V_ERR_SUBJECT_NAME_EMPTY:
+        case X509_V_ERR_EMPTY_SUBJECT_ALT_NAME:
+        case X509_V_ERR_EMPTY_SUBJECT_SAN_NOT_CRITICAL:
+        case X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH:
+        case X509_V_ERR_SIGNATURE_ALGORITHM_INCONSISTENCY:
+        case X509_V_ERR_AUTHORITY_KEY_IDENTIFIER_CRITICAL:
+        case X509_V_ERR_SUBJECT_KEY_IDENTIFIER_CRITICAL:
+        case X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER:
+        case X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER:
+        case X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3:
+                return true;
+        case X509_V_ERR_INVALID_CA: /* a root of version 1, say; never one in between */
+                return depth == sk_X509_num(chain) - 1 &&
+                       X509_check_ca(sk_X509_value(chain, depth)) > 1;
+        default:
+                return false;
+        }
+}
+
+/* Whether the program is strict is not known: it gets a leaf that shows (ca_use_leaf). */
+static int take_as_lax(struct intercept *ic, X509_STORE_CTX *store)
+{
+        if (!ic->lax)
+                ic->lax = X509_verify_cert_error_string(X509_STORE_CTX_get_error(store));
+        X509_STORE_CTX_set_error(store, X509_V_OK);
+        return 1;
+}
+
 int handshake_on_verify(int ok, X509_STORE_CTX *store)
 {
         SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -51,6 +94,8 @@ int handshake_on_verify(int ok, X509_STORE_CTX *store)
 
         if (!*ic->subject && leaf)
                 tls_event_keep_names(ic, leaf, sk_X509_num(X509_STORE_CTX_get0_untrusted(store)));
+        if (!ok && is_strictness(store))
+                return take_as_lax(ic, store);
         if (!ok && is_cut(store))
                 tls_event_keep_missing(ic, X509_STORE_CTX_get_current_cert(store));
         return ok;
@@ -90,7 +135,8 @@ int handshake_on_session(SSL *ssl, SSL_SESSION *session)
 {
         struct intercept *ic = SSL_get_app_data(ssl);
 
-        if (ic->resume_key && SSL_get_verify_result(ssl) == X509_V_OK)
+        /* A session's chain is not looked at again, and would pass for a strict one. */
+        if (ic->resume_key && !ic->lax && SSL_get_verify_result(ssl) == X509_V_OK)
                 resume_put(ic->inspector->resume, ic->resume_key, session);
         return 0;
 }

@@ -12,7 +12,8 @@ int handshake_on_hello(SSL *ssl, int *alert, void *inspector);
 int handshake_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                       const unsigned char *in, unsigned in_len, void *inspector);
 
-/* SSL_CTX_set_verify(3): changes no verdict, remembers whose certificate was refused. */
+/* SSL_CTX_set_verify(3): remembers whose certificate was refused, and takes what only a strict
+ * client refuses. */
 int handshake_on_verify(int ok, X509_STORE_CTX *store);
 
 /* SSL_CTX_set_cert_verify_callback(3): the origin's certificates are there. Suspends the handshake

@@ -80,6 +80,7 @@ static SSL_CTX *origin_context_new(void)
                 return NULL;
         set_common(ctx);
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, handshake_on_verify);
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_X509_STRICT);
         SSL_CTX_set_cert_verify_callback(ctx, handshake_on_chain, NULL);
         SSL_CTX_set_client_cert_cb(ctx, handshake_on_certificate_request);
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

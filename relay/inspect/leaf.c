@@ -178,7 +178,8 @@ static int set_life(X509 *cert, X509 *issuer)
                X509_set1_notAfter(cert, X509_get0_notAfter(issuer));
 }
 
-X509 *leaf_make(X509 *issuer, EVP_PKEY *issuer_key, EVP_PKEY *key, const char *name, X509 *origin)
+X509 *leaf_make(X509 *issuer, EVP_PKEY *issuer_key, EVP_PKEY *key, const char *name, X509 *origin,
+                bool strict)
 {
         X509 *cert = begin(key);
         const char *usage = EVP_PKEY_is_a(key, "RSA") ? "critical,digitalSignature,keyEncipherment"
@@ -190,7 +191,8 @@ X509 *leaf_make(X509 *issuer, EVP_PKEY *issuer_key, EVP_PKEY *key, const char *n
             add_extension(cert, issuer, NID_key_usage, usage) &&
             add_extension(cert, issuer, NID_ext_key_usage, "serverAuth") &&
             add_extension(cert, issuer, NID_subject_key_identifier, "hash") &&
-            add_extension(cert, issuer, NID_authority_key_identifier, "keyid:always") &&
+            (!strict ||
+             add_extension(cert, issuer, NID_authority_key_identifier, "keyid:always")) &&
             set_names(cert, name, origin) && X509_sign(cert, issuer_key, EVP_sha256()))
                 return cert;
         X509_free(cert);

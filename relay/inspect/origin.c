@@ -185,7 +185,7 @@ static void begin_client(struct intercept *ic)
         tls_event_write(ic, &what);
         pcap_leg_ready(ic->origin.wire.capture);
         if (ca_use_leaf(ic->inspector->ca, ic->client.ssl, session_name(ic), theirs,
-                        !ic->hello.takes_ecdsa) < 0) {
+                        (ic->hello.takes_ecdsa ? 0 : LEAF_RSA) | (ic->lax ? LEAF_LAX : 0)) < 0) {
                 session_pass_by_choice(ic, "no certificate could be made for the client");
                 return;
         }

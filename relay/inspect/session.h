@@ -74,6 +74,7 @@ struct intercept {
         char missing[256],
                 missing_issuer[256]; /* the next of its chain: tls_event_keep_missing() */
         int chain_len;               /* certificates that the origin sent */
+        const char *lax;             /* what of RFC 5280 its chain does not keep, or NULL */
 };
 
 static inline const char *session_name(const struct intercept *ic)

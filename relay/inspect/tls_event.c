@@ -79,6 +79,7 @@ void tls_event_write(const struct intercept *ic, const struct tls_event *what)
                 if (what->verify)
                         add_certificate(&e, ic);
         }
+        event_str(&e, "lax", ic->lax);
         event_str(&e, "note", what->note);
         record_write(ic->inspector->record, &e);
 }

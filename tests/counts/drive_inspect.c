@@ -85,7 +85,7 @@ static SSL *peer(SSL_CTX *ctx, int fd)
 
 static void make_peers(const char *name)
 {
-        X509 *cert = leaf_make(root, root_key, origin_key, name, NULL);
+        X509 *cert = leaf_make(root, root_key, origin_key, name, NULL, true);
 
         must(socketpair(AF_UNIX, SOCK_STREAM, 0, fds[0]) == 0 &&
                      socketpair(AF_UNIX, SOCK_STREAM, 0, fds[1]) == 0,

@@ -24,6 +24,7 @@ REVOKED = "revoked"
 VERDICTS = {
     "good": None,
     "good-chain": None,
+    "lax": None,  # OpenSSL does not mind, but for clients that are strict
     "expired": "certificate has expired",
     "not-yet": "certificate is not yet valid",
     "wrong-name": "hostname mismatch",
@@ -90,6 +91,8 @@ class Authority:
             more["dates"] = ("-startdate", "20900101000000Z", "-enddate", "20910101000000Z")
         elif case == "wrong-name":
             leaf = LEAF.format("DNS:other.example")
+        elif case == "lax":
+            leaf = leaf.replace("authorityKeyIdentifier=keyid\n", "authorityKeyIdentifier=none\n")
         elif case == "weak-key":
             more["key"] = ["-newkey", "rsa:1024", "-nodes"]
         elif case == "weak-digest":

@@ -31,7 +31,7 @@ KINDS = {
             "version?": "string", "cipher?": "string", "resumed?": "boolean", "error?": "string", "verify?": "string",
             "alert?": "string", "issuer?": "string", "subject?": "string", "names?": "string", "not_before?": "string",
             "not_after?": "string", "issuer_url?": "string", "missing?": "string", "missing_issuer?": "string", "chain?": "integer",
-            "note?": "string"},
+            "lax?": "string", "note?": "string"},
     "tls.roots": {"kind": "file|directory|system|certificate", "path?": "string"},
     "http.request": {"request": "integer", "source": "relay|tap", "tied?": "name|thread|time", "method": "string", "url": "string",
                      "version": "string", "stream?": "integer", "headers": "headers"},

@@ -48,7 +48,7 @@ def proxy():
 
 def lines(run):
     """What the client said, a line per case, without what changes from run to run."""
-    said = [re.sub(r"0x[0-9a-f]+|port=\d+|:\d{5}\b|\d\d:\d\d:\d\d|\d+ ?ms|\d{6,}", "", line) for line in run.stdout.splitlines()]
+    said = [re.sub(r"0x[0-9a-f]+|port=\d+|[: ]\d{5}\b|\d\d:\d\d:\d\d|\d+ ?ms|\d{6,}", "", line) for line in run.stdout.splitlines()]
     assert len(said) == len(VERDICTS), f"{run}"
     return dict(zip(VERDICTS, said))
 
@@ -80,8 +80,9 @@ def test_every_client_ends_as_without_tapline(client, origins, authority, make_s
         allowed = [taken] if VERDICTS[case] is None else [taken, refused] if case == REVOKED else [refused]
         assert verdicts(run, origin) in allowed, f"{case}: {verdicts(run, origin)}\n{run}"
     distrust = [e for e in run.of("tls", side="client", result="failed")]
-    # Who insists on a stapled answer has none of the good origins either, tapline or not.
-    assert len(distrust) == (2 if "stapled" in client else 0), str(run)
+    # Who insists on a stapled answer has none of the good origins either, tapline or not; who is strict refuses the lax one.
+    assert len(distrust) == (3 if "stapled" in client else 1 if "strict" in client else 0), str(run)
+    assert (said["lax"] == said["good"]) == ("strict" not in client), said["lax"]
 
 
 @pytest.mark.parametrize("case", FINDINGS)
@@ -92,3 +93,14 @@ def test_the_finding_names_what_is_wrong(case, origins, authority, sandbox):
     code, words = FINDINGS[case]
     finding = run.first()
     assert run.returncode != 0 and finding["code"] == code and words in str(finding), str(run)
+
+
+def test_the_finding_where_the_client_is_strict(origins, authority, sandbox):
+    """Its words are those it has for the origin itself; nobody is told to trust anything."""
+    program = f"import sys\nu = sys.argv[2]\n{tls_clients.STRICT}"
+    run = sandbox.tapline(["/usr/bin/python3", "-c", program, authority.root, origins["lax"].url], ["--inspect=always"])
+    finding = run.first()
+    assert run.returncode != 0 and "Missing Authority Key Identifier" in run.stderr, str(run)
+    assert (finding["code"], finding["confidence"], run.codes()) == (UNTRUSTED, "likely", [UNTRUSTED]), str(run)
+    assert "Missing Authority Key Identifier" in finding["summary"] and "RFC 5280" in finding["advice"]
+    assert f"localhost:{origins['lax'].port} " in finding["remedy"]["commands"][0]

@@ -41,9 +41,9 @@ static int tear_down(void **state)
         return 0;
 }
 
-static X509 *use(struct fixture *f, const char *name, X509 *origin, bool rsa)
+static X509 *use(struct fixture *f, const char *name, X509 *origin, unsigned flags)
 {
-        assert_int_equal(ca_use_leaf(f->ca, f->ssl, name, origin, rsa), 0);
+        assert_int_equal(ca_use_leaf(f->ca, f->ssl, name, origin, flags), 0);
         assert_int_equal(SSL_check_private_key(f->ssl), 1);
         return SSL_get_certificate(f->ssl);
 }
@@ -76,7 +76,7 @@ static void test_strict_verification(void **state)
         struct fixture *f = *state;
         X509 *ca = ca_certificate(f->ca);
 
-        for (int rsa = 0; rsa < 2; rsa++) {
+        for (unsigned rsa = 0; rsa <= LEAF_RSA; rsa += LEAF_RSA) {
                 X509 *leaf = use(f, "index.example", NULL, rsa);
                 assert_int_equal(verdict(ca, leaf, "index.example", NULL), X509_V_OK);
                 assert_int_equal(verdict(ca, leaf, "other.example", NULL),
@@ -87,6 +87,9 @@ static void test_strict_verification(void **state)
                                  X509_V_ERR_HOSTNAME_MISMATCH);
                 leaf = use(f, "2001:db8::1", NULL, rsa);
                 assert_int_equal(verdict(ca, leaf, NULL, "2001:db8:0::1"), X509_V_OK);
+                leaf = use(f, "index.example", NULL, rsa | LEAF_LAX);
+                assert_int_equal(verdict(ca, leaf, "index.example", NULL),
+                                 X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER);
         }
 }
 
@@ -121,7 +124,7 @@ static void check_serial(X509 *cert)
 static void test_leaf_fields(void **state)
 {
         struct fixture *f = *state;
-        X509 *ca = ca_certificate(f->ca), *leaf = use(f, "index.example", NULL, false);
+        X509 *ca = ca_certificate(f->ca), *leaf = use(f, "index.example", NULL, 0);
         const ASN1_OCTET_STRING *theirs = X509_get0_authority_key_id(leaf);
         int days, seconds;
 
@@ -131,7 +134,7 @@ static void test_leaf_fields(void **state)
         assert_non_null(X509_get0_subject_key_id(leaf));
         assert_int_equal(X509_get_extended_key_usage(leaf), XKU_SSL_SERVER);
         assert_int_equal(X509_get_key_usage(leaf), KU_DIGITAL_SIGNATURE);
-        assert_int_equal(X509_get_key_usage(use(f, "index.example", NULL, true)),
+        assert_int_equal(X509_get_key_usage(use(f, "index.example", NULL, LEAF_RSA)),
                          KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT);
         assert_true(ASN1_TIME_compare(X509_get0_notAfter(leaf), X509_get0_notAfter(ca)) <= 0);
         assert_true(ASN1_TIME_diff(&days, &seconds, X509_get0_notBefore(leaf), NULL));
@@ -143,18 +146,18 @@ static void test_leaf_fields(void **state)
 static void test_cache(void **state)
 {
         struct fixture *f = *state;
-        X509 *first = use(f, "a.example", NULL, false);
+        X509 *first = use(f, "a.example", NULL, 0);
         char name[64];
 
-        assert_ptr_equal(use(f, "a.example", NULL, false), first);
-        assert_ptr_not_equal(use(f, "b.example", NULL, false), first);
+        assert_ptr_equal(use(f, "a.example", NULL, 0), first);
+        assert_ptr_not_equal(use(f, "b.example", NULL, 0), first);
         /* More names than are kept: no crash, and the oldest is made anew. */
         for (int i = 0; i < 1100; i++) {
                 snprintf(name, sizeof name, "n%d.example", i);
-                use(f, name, NULL, false);
+                use(f, name, NULL, 0);
         }
         assert_int_equal(
-                verdict(ca_certificate(f->ca), use(f, "a.example", NULL, false), "a.example", NULL),
+                verdict(ca_certificate(f->ca), use(f, "a.example", NULL, 0), "a.example", NULL),
                 X509_V_OK);
 }
 
@@ -164,15 +167,15 @@ static void test_mirrored_names(void **state)
         struct fixture *f = *state;
         EVP_PKEY *key = EVP_EC_gen("P-256");
         X509 *issuer = leaf_make_ca(key);
-        X509 *origin = leaf_make(issuer, key, key, "*.pkg.example", NULL);
+        X509 *origin = leaf_make(issuer, key, key, "*.pkg.example", NULL, true);
         X509 *ca = ca_certificate(f->ca);
 
-        X509 *leaf = use(f, "index.example", origin, false);
+        X509 *leaf = use(f, "index.example", origin, 0);
         assert_int_equal(verdict(ca, leaf, "index.pkg.example", NULL), X509_V_OK);
         assert_int_equal(verdict(ca, leaf, "files.pkg.example", NULL), X509_V_OK);
         assert_int_equal(verdict(ca, leaf, "pkg.example", NULL), X509_V_ERR_HOSTNAME_MISMATCH);
-        assert_ptr_equal(use(f, "index.example", origin, false), leaf);
-        assert_ptr_not_equal(use(f, "index.example", NULL, false), leaf);
+        assert_ptr_equal(use(f, "index.example", origin, 0), leaf);
+        assert_ptr_not_equal(use(f, "index.example", NULL, 0), leaf);
         X509_free(origin);
         X509_free(issuer);
         EVP_PKEY_free(key);
@@ -188,9 +191,9 @@ static void test_odd_names(void **state)
         for (size_t i = 50; i < sizeof name - 1; i += 50)
                 name[i] = '.';
         name[sizeof name - 1] = '\0';
-        assert_int_equal(verdict(ca_certificate(f->ca), use(f, name, NULL, false), name, NULL),
+        assert_int_equal(verdict(ca_certificate(f->ca), use(f, name, NULL, 0), name, NULL),
                          X509_V_OK);
-        use(f, "a,DNS:evil.example", NULL, false);
+        use(f, "a,DNS:evil.example", NULL, 0);
         assert_int_equal(
                 verdict(ca_certificate(f->ca), SSL_get_certificate(f->ssl), "evil.example", NULL),
                 X509_V_ERR_HOSTNAME_MISMATCH);

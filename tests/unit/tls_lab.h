@@ -304,9 +304,10 @@ static inline SSL *lab_origin_ssl(struct lab *lab, SSL_CTX *ctx)
 {
         EVP_PKEY *other_key = EVP_EC_gen("P-256");
         X509 *other_root = leaf_make_ca(other_key);
-        X509 *cert = lab->origin_untrusted
-                             ? leaf_make(other_root, other_key, lab->key, lab->cert_name, NULL)
-                             : leaf_make(lab->root, lab->root_key, lab->key, lab->cert_name, NULL);
+        X509 *cert =
+                lab->origin_untrusted
+                        ? leaf_make(other_root, other_key, lab->key, lab->cert_name, NULL, true)
+                        : leaf_make(lab->root, lab->root_key, lab->key, lab->cert_name, NULL, true);
 
         SSL_CTX_use_certificate(ctx, cert);
         SSL_CTX_use_PrivateKey(ctx, lab->key);
