@@ -266,6 +266,13 @@ bench: all
 check-soak: all $(SOAK_BIN)
 	$(PYTHON) -B tests/soak/run.py $B $(SOAK)
 
+.PHONY: check-vm
+#: make check-vm   what this machine's limits or kernel do not allow, in a virtual machine with a kernel of Debian's (10 minutes; VM="uname -a")
+VM ?= sh tests/vm/checks.sh
+check-vm: all clients $(SOAK_BIN)
+	sh contrib/deps.sh install build check vm
+	BUILD=$(abspath $B) PYTHON=$(PYTHON) $(PYTHON) -B tests/vm/vm.py $(VM)
+
 .PHONY: check-testssl check-gibibyte
 #: make check-gibibyte a file of 1 GiB down and up, with and without inspection, by its SHA-256 (a minute)
 check-gibibyte: all

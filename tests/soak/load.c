@@ -6,7 +6,8 @@
  *
  * A client connects to the proxy, asks with CONNECT, and then makes rounds: it sends bytes that
  * only it can have sent, waits until all of them have come back, and pauses. Then it ends its side
- * in order and waits for the end of the other. Whatever differs from that is counted by its kind:
+ * in order and waits for the end of the other. SIGUSR1 ends all pauses, lets no client begin, and
+ * makes each client's round its last. Whatever differs from that is counted by its kind:
  * an orderly end in the middle ("cut") or bytes that differ ("wrong") are what must never happen.
  */
 #include <arpa/inet.h>
@@ -68,6 +69,7 @@ static int epoll_fd;
 static struct client *clients; /* owned list */
 static uint64_t open_now, opening_now;
 static int64_t start_us;
+static volatile sig_atomic_t told_to_end;
 static char pattern[BUFFER + 256], buffer[BUFFER];
 
 static int64_t now_us(void)
@@ -103,9 +105,21 @@ static void failed(struct client *c, int error)
                                                         : &count.other);
 }
 
+static void told(int number)
+{
+        (void)number;
+        told_to_end = 1;
+}
+
 static bool time_is_up(void)
 {
-        return want.seconds != 0 && now_us() - start_us > (int64_t)want.seconds * 1000000;
+        return told_to_end ||
+               (want.seconds != 0 && now_us() - start_us > (int64_t)want.seconds * 1000000);
+}
+
+static bool pause_is_over(const struct client *c, int64_t now)
+{
+        return told_to_end || now - c->since_us > (int64_t)want.pause_ms * 1000;
 }
 
 /* Each client's bytes, and each round's, begin elsewhere in the pattern. */
@@ -302,7 +316,7 @@ static void tick(void)
                         free(c);
                         continue;
                 }
-                if (c->state == PAUSED && now - c->since_us > (int64_t)want.pause_ms * 1000)
+                if (c->state == PAUSED && pause_is_over(c, now))
                         begin_round(c);
                 else if (want.deaf != 0 && c->state == SENDING && time_is_up())
                         over(c, &count.ok);
@@ -411,6 +425,7 @@ static void raise_limit(void)
 int main(int argc, char **argv)
 {
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGUSR1, told);
         raise_limit();
         if (argc < 3)
                 return 2;

@@ -1,7 +1,8 @@
 """Many connections for a while: `make check-soak`, or run.py BUILD [NAME=NUMBER...] for other sizes.
 
 Sizes (SOAK="idle=9000 short=1000000" for make): idle and busy tunnels at once, short connections in all, seconds of
-each fault, minutes of all kinds mixed (30 before a release; "only=mixed minutes=30" for nothing else). The relay's memory and descriptors are read from its own /metrics; what became of each connection is told
+each fault, minutes of all kinds mixed (30 before a release; "only=mixed minutes=30" for nothing else). slower=20 is for a machine that is so much
+slower than most (tests/vm): what has to be done within a time, or with so much CPU, gets so much more. The relay's memory and descriptors are read from its own /metrics; what became of each connection is told
 by load.c, which knows every byte that has to come back. Prints one line per check, and exits with 1 if one failed."""
 
 import json
@@ -19,8 +20,9 @@ import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SIZES = {"idle": 10_000, "busy": 1000, "short": 100_000, "seconds": 10, "slow": 300, "minutes": 1}
+SIZES = {"idle": 10_000, "busy": 1000, "short": 100_000, "seconds": 10, "slow": 300, "minutes": 1, "slower": 1}
 MIB = 1 << 20
+FOR_EVER = 10**9
 failures = []
 
 
@@ -113,6 +115,11 @@ class Load:
         self.popen = subprocess.Popen([tools / "load", str(relay.port), str(target), *(f"{k}={v}" for k, v in keys.items())],
                                       stdout=subprocess.PIPE, text=True)
 
+    def end(self):
+        """Its clients finish what they are at, and end."""
+        self.popen.send_signal(signal.SIGUSR1)
+        return self.result()
+
     def result(self, timeout=900):
         out, _ = self.popen.communicate(timeout=timeout)
         assert self.popen.returncode == 0, "the load client failed"
@@ -141,8 +148,11 @@ class Soak:
     def relay(self, *options):
         return Relay(self.build, self.directory, "--drain", "1", *options)
 
+    def patience(self):
+        return 30 * self.sizes["slower"]
+
     def load(self, relay, **keys):
-        return Load(self.tools, relay, self.target, **keys)
+        return Load(self.tools, relay, self.target, **{"timeout_ms": 1000 * self.patience(), **keys})
 
     def idle_and_busy(self):
         """Idle tunnels and busy ones at once; the idle ones still work at the end."""
@@ -153,23 +163,28 @@ class Soak:
             print(f"     {idle} of {self.sizes['idle']}: a tunnel takes two of the {limit} descriptors of a process (RLIMIT_NOFILE)")
         with self.relay() as relay:
             empty, fds = relay.memory(), relay.descriptors()
-            hold = max(self.sizes["seconds"], 5 + idle // 1000) * 1000
             halves, held = [], []
             for count in (idle // 2, idle - idle // 2):
-                halves.append(self.load(relay, total=count, at_once=count, rounds=2, pause_ms=hold))
-                relay.wait_for_tunnels(sum(half.total for half in halves), hold / 1000)
+                halves.append(self.load(relay, total=count, at_once=count, rounds=2, pause_ms=FOR_EVER))
+                relay.wait_for_tunnels(sum(half.total for half in halves), self.patience())
                 held.append(relay.memory())
             # What a crowd that dials at once needs for a moment stays with the allocator, and serves the next one.
             each = (held[1] - held[0]) / (idle - idle // 2)
             cpu = relay.metrics()["process_cpu_seconds_total"]
             time.sleep(1)
             cpu = relay.metrics()["process_cpu_seconds_total"] - cpu
-            crowd = self.load(relay, total=busy, at_once=busy, bytes=16384, rounds=10**9, seconds=self.sizes["seconds"])
-            loud, quiet = crowd.result(), [half.result() for half in halves]
-            check("idle tunnels", all(map(clean, quiet)), f"{idle}, {cpu:.3f} s of CPU per second: {brief(quiet[1])}")
+            crowd = self.load(relay, total=busy, at_once=busy, bytes=16384, rounds=FOR_EVER)
+            relay.wait_for_tunnels(idle + busy, self.patience())
+            time.sleep(self.sizes["seconds"])
+            now = relay.metrics()
+            tunnels = now['tapline_connections_open{state="tunnel"}']
+            loud, quiet = crowd.end(), [half.end() for half in halves]
+            check("tunnels at once", tunnels == idle + busy, f"{tunnels:.0f}, {now['process_open_fds']:.0f} descriptors and "
+                  f"{now['process_resident_memory_bytes'] / MIB:.1f} MiB; {empty / MIB:.1f} MiB before, {relay.memory() / MIB:.1f} after")
+            check("idle tunnels", all(map(clean, quiet)), f"{idle}: {brief(quiet[1])}")
             check("memory of an idle tunnel", each <= 1024,
                   f"{each:.0f} bytes, and {(held[1] - empty) / idle:.0f} with what dialling them took")
-            check("CPU of idle tunnels", cpu < 0.1, f"{cpu:.3f} s per second")
+            check("CPU of idle tunnels", cpu < 0.1 * self.sizes["slower"], f"{cpu:.3f} s per second")
             check("busy tunnels", clean(loud), f"{busy}, {loud['bytes'] / loud['seconds'] / MIB:.0f} MiB/s each way: {brief(loud)}")
             check("all have gone", relay.settled() and abs(relay.descriptors() - fds) <= 2,
                   f"{relay.descriptors():.0f} descriptors, {fds:.0f} before")
@@ -213,7 +228,7 @@ class Soak:
         with self.relay() as relay:
             alone = self.load(relay, total=2000, at_once=10).result()
             before = relay.memory()
-            drip = self.load(relay, total=count, at_once=count, bytes=1, rounds=10**9, pause_ms=1000, seconds=seconds)
+            drip = self.load(relay, total=count, at_once=count, bytes=1, rounds=FOR_EVER, pause_ms=1000, seconds=seconds)
             deaf = self.load(relay, total=count, at_once=count, deaf=1, seconds=seconds)
             time.sleep(seconds / 2)
             cpu = relay.metrics()["process_cpu_seconds_total"]
@@ -234,13 +249,13 @@ class Soak:
         port = free_port()
         with self.relay("--upstream", f"http://127.0.0.1:{port}", "--connect-timeout", "2") as relay:
             fds = relay.descriptors()
-            down = self.load(relay, total=10**9, at_once=50, seconds=2).result()
+            down = self.load(relay, total=FOR_EVER, at_once=50, seconds=2).result()
             check("upstream down", truthful(down) and set(down["status"]) == {"502"}, brief(down))
             with socket.create_server(("127.0.0.1", port), backlog=4096):
                 silent = self.load(relay, total=200, at_once=200).result()
             check("upstream silent", truthful(silent) and set(silent["status"]) == {"504"} and silent["seconds"] < 6, brief(silent))
             with Flapping(self, port) as flapping:
-                flaps = self.load(relay, total=10**9, at_once=50, rounds=20, pause_ms=20, seconds=seconds, timeout_ms=10000).result()
+                flaps = self.load(relay, total=FOR_EVER, at_once=50, rounds=20, pause_ms=20, seconds=seconds, timeout_ms=10000).result()
             check("upstream flapping", truthful(flaps) and flaps["ok"] > 0 and set(flaps["status"]) <= {"200", "502", "503", "504"},
                   f"{flapping.times} times up and down: {brief(flaps)}")
             check("all have gone", relay.settled() and abs(relay.descriptors() - fds) <= 2, f"{relay.descriptors():.0f} descriptors")
@@ -249,7 +264,7 @@ class Soak:
         """The relay is killed and started again under load: clients see resets and refusals, never a good end."""
         seconds = self.sizes["seconds"]
         relay = self.relay().start()
-        load = self.load(relay, total=10**9, at_once=100, bytes=100_000, rounds=50, seconds=seconds, timeout_ms=10000)
+        load = self.load(relay, total=FOR_EVER, at_once=100, bytes=100_000, rounds=50, seconds=seconds, timeout_ms=10000)
         kills = 0
         while load.popen.poll() is None and kills < seconds // 2:
             time.sleep(1)
