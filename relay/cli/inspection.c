@@ -8,11 +8,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 
 static int complain(const char *what, const char *which, int error)
 {
         fprintf(stderr, "tapline: cannot %s %s: %s\n", what, which, strerror(error));
+        return -1;
+}
+
+/* A library that is set up to refuse what we need (a FIPS module, for one) says so by itself. */
+static int complain_of_ca(void)
+{
+        const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+        fprintf(stderr,
+                "tapline: cannot make a certificate authority for this run: OpenSSL says: %s; "
+                "--inspect=never does without\n",
+                reason != NULL ? reason : "out of memory");
         return -1;
 }
 
@@ -78,7 +91,7 @@ int inspection_start(struct inspection *in, const struct options *o, struct reco
                 fprintf(stderr, "tapline: note: %s\n", problem);
         in->ca = ca_new();
         if (in->ca == NULL)
-                return complain("make", "a certificate authority for this run", errno);
+                return complain_of_ca();
         in->inspector = inspector_new(in->ca, in->trust, record, mode);
         if (in->inspector == NULL)
                 return complain("prepare", "inspection", errno);

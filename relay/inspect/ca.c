@@ -63,8 +63,6 @@ struct ca *ca_new(void)
         if (ca->leaf_ec && ca->cert)
                 return ca;
         ca_free(ca);
-        ERR_clear_error();
-        errno = EIO;
         return NULL;
 }
 

@@ -48,15 +48,17 @@ SSL *session_ssl_new(struct intercept *ic, SSL_CTX *ctx, struct end *end)
                 return NULL;
         }
         SSL_set_bio(ssl, bio, bio);
-        SSL_set_app_data(ssl, ic);
-        return ssl;
+        if (SSL_set_app_data(ssl, ic))
+                return ssl;
+        SSL_free(ssl); /* without it no callback knows whose it is */
+        return NULL;
 }
 
 static void begin_hello(struct intercept *ic)
 {
         ic->client.ssl = session_ssl_new(ic, ic->inspector->client_ctx, &ic->client);
         if (!ic->client.ssl) {
-                session_pass_silently(ic, "out of memory");
+                session_pass_by_choice(ic, "out of memory");
                 return;
         }
         SSL_set_accept_state(ic->client.ssl);

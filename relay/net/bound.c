@@ -116,6 +116,7 @@ static int resolve(const char *text, struct addrinfo **list)
         const char *colon = strrchr(text, ':');
         size_t len = colon != NULL ? (size_t)(colon - text) : 0;
         char host[64];
+        int result;
 
         if (len == 0 || len >= sizeof host || !parse_port(colon + 1))
                 return -EINVAL;
@@ -125,10 +126,9 @@ static int resolve(const char *text, struct addrinfo **list)
                 host[len - 1] = '\0';
                 memmove(host, host + 1, len - 1);
         }
-        return getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, colon + 1, &hints,
-                           list) == 0
-                       ? 0
-                       : -EINVAL;
+        result = getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, colon + 1, &hints,
+                             list);
+        return result == 0 ? 0 : result == EAI_MEMORY ? -ENOMEM : -EINVAL;
 }
 
 int bound_open(const char *text, struct bound *out)
@@ -155,7 +155,7 @@ const char *bound_hint(int error)
         } hints[] = {
                 {EADDRINUSE, "; choose another, or end what is there (ss -lp shows it)"},
                 {EADDRNOTAVAIL, "; this machine has no such address (ip address shows them)"},
-                {EACCES, "; choose a port above 1023, or a directory of yours"},
+                {EACCES, "; choose a port above 1023, or a directory that exists and is yours"},
                 {ENOENT, "; make the directory first"},
                 {EMFILE, "; raise the limit on open files (ulimit -n)"},
                 {ENFILE, "; raise the system's limit on open files (sysctl fs.file-max)"},

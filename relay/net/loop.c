@@ -2,6 +2,7 @@
 #include "net/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -53,6 +54,21 @@ static int add_uv(struct loop *loop)
                                                                                            : 0;
 }
 
+enum { UV_FIRST = 3 };
+
+/* libuv ends the process (abort(3)) where it has a descriptor for its epoll set and none for the
+ * pipe that guards its signals: ask for them first. */
+static int init_uv(struct loop *loop)
+{
+        int fds[UV_FIRST], count = 0;
+
+        while (count < UV_FIRST && (fds[count] = fcntl(loop->epoll, F_DUPFD_CLOEXEC, 0)) >= 0)
+                count++;
+        for (int i = 0; i < count; i++)
+                close(fds[i]);
+        return count == UV_FIRST ? uv_loop_init(&loop->uv) : -EMFILE;
+}
+
 struct loop *loop_new(void)
 {
         struct loop *loop = calloc(1, sizeof *loop);
@@ -61,7 +77,7 @@ struct loop *loop_new(void)
                 return NULL;
         loop->last = &loop->first;
         loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-        if (loop->epoll < 0 || uv_loop_init(&loop->uv) < 0 || add_uv(loop) < 0) {
+        if (loop->epoll < 0 || init_uv(loop) < 0 || add_uv(loop) < 0) {
                 int error = errno != 0 ? errno : ENOMEM;
 
                 if (loop->epoll >= 0)

@@ -107,7 +107,15 @@ def test_a_listening_port_that_is_taken(tapline, make_index):
 
 def test_a_control_socket_in_no_directory(tapline, tmp_path):
     done = tapline("relay", "--socket", tmp_path / "none" / "relay.sock")
-    assert_one_line(done, 1, tmp_path / "none" / "relay.sock", "No such file", "make the directory first")
+    assert_one_line(done, 1, tmp_path / "none" / "relay.sock", "a directory that exists")
+
+
+@pytest.mark.parametrize("limit", range(5, 14))
+def test_a_relay_without_descriptors_says_so(sandbox, limit):
+    """With five or six libuv used to end the process (abort(3))."""
+    relay = [sandbox.program(), "relay", "--listen", "127.0.0.1:0", "--socket", sandbox.work / "s"]
+    done = sandbox.run(["sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *relay])
+    assert_one_line(done, 1, "Too many open files", "ulimit -n")
 
 
 # -- the command's own end
