@@ -26,14 +26,16 @@ STD  := -std=gnu11 -MMD -MP -ffile-prefix-map=$(CURDIR)=.
 # The relay: a normal program, hardened.
 PKGS := libuv libconfig jansson openssl libnghttp2 zlib
 RELAY_CPP := -D_GNU_SOURCE -Irelay -Iinclude -I$B/page -DTAPLINE_LIBDIR='"$(LIBDIR)"' -DTAPLINE_DATADIR='"$(DATADIR)"'
-RELAY_C   := -fPIE -fstack-protector-strong -fstack-clash-protection $(if $(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+# On x86, control-flow enforcement: one object without it takes it from the whole process.
+CET       := $(if $(filter x86_64-% i686-%,$(shell $(CC) -dumpmachine)),-fcf-protection)
+RELAY_C   := -fPIE -fstack-protector-strong -fstack-clash-protection $(CET) $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 RELAY_LD  := -pie -Wl,-z,relro,-z,now
 RELAY_LIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -lhttp_parser -lpthread
 
 # The library: libc only. No fortify and no large-file macros, they would rename what it hooks. Each program of a run pays
 # for its loading: no start files (four symbols that are nowhere, and a page to write at the end).
 PRELOAD_CPP := -D_GNU_SOURCE -Iinclude -Ipreload -U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS
-PRELOAD_C   := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector
+PRELOAD_C   := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector $(CET)
 PRELOAD_LD  := -shared -nostartfiles -Wl,-z,relro,-z,now,-z,defs,--version-script=preload/exports.map -Wl,-Bsymbolic-functions,-soname,libtapline.so
 
 RELAY_SRC   := $(sort $(wildcard relay/*/*.c))

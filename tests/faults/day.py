@@ -127,7 +127,7 @@ class Day:
                                      stderr=self.stderr, start_new_session=True)
         self.problems, self.seen, self.program = [], [], None
         self.said = self.stacks = ""
-        self.listened = self.failed = self.abandoned = False  # abandoned: libuv ended the relay
+        self.listened = self.failed = self.abandoned = False  # abandoned: a library ended the relay
 
     def listening(self):
         end = time.monotonic() + PATIENCE
@@ -270,10 +270,15 @@ class Day:
         self.stderr.close()
         self.stacks = self.trace.read_text("utf8", "replace") if self.trace.exists() else ""
         self.failed = "failed\n" in self.stacks     # the call that was to fail was made
-        if self.status == -signal.SIGABRT and "libuv" in self.stacks.split("abort")[-1].split("tapline(")[0]:
-            self.abandoned = True     # it does so where it cannot go on; see README.md
+        if self.status < 0 and self.gave_up():
+            self.abandoned = True
         elif self.status < 0 and self.status != -signal.SIGTERM:
             self.problems.append(f"the relay died of {signal.Signals(-self.status).name}")
+
+    def gave_up(self):
+        """A library has ended the relay by itself, where it cannot go on: see README.md."""
+        innermost = self.stacks.split("died\n")[-1].split("tapline(")[0]
+        return any(library in innermost for library in ("libuv", "__nss_"))
 
     def events(self):
         """Those of the record, which has to be readable up to its last whole line."""

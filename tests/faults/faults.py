@@ -100,7 +100,7 @@ class Faults:
 def tell(day, args):
     """Returns how many problems there were."""
     if day.abandoned and args.verbose:
-        print(f"{day.fail}: libuv ended the relay:\n{day.stacks}", flush=True)
+        print(f"{day.fail}: a library ended the relay:\n{day.stacks}", flush=True)
     for problem in day.problems:
         print(f"{day.fail}: {problem}", flush=True)
     if day.problems:
@@ -115,7 +115,7 @@ def main():
     parser.add_argument("build", type=Path)
     parser.add_argument("--calls", default=",".join(ERRNO))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--verbose", action="store_true", help="say where libuv ended the relay")
+    parser.add_argument("--verbose", action="store_true", help="say where a library ended the relay")
     parser.add_argument("--start", action="store_true", help="show what a relay says that cannot start")
     args = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="tapline-faults-"))
@@ -127,14 +127,16 @@ def main():
         for call in args.calls.split(","):
             print(f"{call}: {counts[call][0]} calls from {len(counts[call][1])} places: {len(list(faults_of(call, *counts[call])))} faults", flush=True)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-            for day in pool.map(faults.one, jobs):
+            for number, day in enumerate(pool.map(faults.one, jobs), 1):
                 seen["faults"] += day.failed
                 seen["not reached"] += not day.failed
                 seen["problems"] += tell(day, args)
-                seen["ended by libuv"] += day.abandoned
+                seen["ended by a library"] += day.abandoned
                 seen["could not start"] += not day.listened
-                if seen.total() % 500 == 0:
-                    print(f"  {dict(seen)}", flush=True)
+                if not day.failed:
+                    print(f"{day.fail}: not reached", flush=True)
+                if number % 500 == 0:
+                    print(f"  {number} of {len(jobs)}: {dict(seen)}", flush=True)
     finally:
         shutil.rmtree(top, ignore_errors=True)
     print(", ".join(f"{count} {what}" for what, count in seen.items()))

@@ -1,5 +1,6 @@
 """What is built: hardened, reproducible, and put where `make install` says, all of which `make uninstall` removes."""
 import os
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,6 +32,21 @@ def test_the_library_is_hardened():
     library = BUILD / "libtapline.so"
     assert "BIND_NOW" in readelf("-d", library) and "GNU_RELRO" in readelf("-l", library)
     assert "RWE" not in readelf("-l", library)
+
+
+def has_control_flow_notes(path):
+    return "IBT, SHSTK" in readelf("-n", path)
+
+
+def test_control_flow_can_be_enforced():
+    """The linker and the loader drop it where one part lacks the note: ours must not be that part, least of all in other people's programs."""
+    if platform.machine() != "x86_64":
+        return
+    objects = list(BUILD.glob("relay/*/*.o"))
+    assert len(objects) > 100 and not [path.name for path in objects if not has_control_flow_notes(path)]
+    assert has_control_flow_notes(BUILD / "libtapline.so")
+    begin = subprocess.run(["cc", "-print-file-name=Scrt1.o"], capture_output=True, text=True, check=True).stdout.strip()
+    assert has_control_flow_notes(BUILD / "tapline") == has_control_flow_notes(begin)
 
 
 def test_no_path_of_the_build_is_in_what_is_built():
