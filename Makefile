@@ -198,10 +198,11 @@ $(FUZZ_BIN): $B/fuzz/%: tests/fuzz/%.c $(FUZZ_HEADERS) $B/librelay.a
 
 #: make check-san  unit tests and corpora with sanitizers, 2 minutes (SANITIZE=thread; SAN_TESTS=tests/e2e/test_tap.py: these too)
 SANITIZE ?= address,undefined
+# AddressSanitizer's shared runtime would have to be loaded before what tests preload into the program.
+SAN_MAKE = $(MAKE) B=build-san SAN=$(SANITIZE) CFLAGS='-O1 -g -fno-sanitize-recover=undefined' LDFLAGS='$(if $(findstring address,$(SANITIZE)),-static-libasan)'
 check-san:
-	LSAN_OPTIONS=suppressions=tests/fuzz/leaks.txt:print_suppressions=0 \
-	$(MAKE) B=build-san SAN=$(SANITIZE) CFLAGS='-O1 -g -fno-sanitize-recover=undefined' all check-unit check-corpus
-	$(if $(SAN_TESTS),$(MAKE) B=build-san SAN=$(SANITIZE) CFLAGS='-O1 -g -fno-sanitize-recover=undefined' clients)
+	LSAN_OPTIONS=suppressions=tests/fuzz/leaks.txt:print_suppressions=0 $(SAN_MAKE) all check-unit check-corpus
+	$(if $(SAN_TESTS),$(SAN_MAKE) clients)
 	$(if $(SAN_TESTS),BUILD=$(abspath build-san) $(PYTHON) -m pytest -q $(SAN_TESTS))
 
 check-e2e: all clients
