@@ -205,8 +205,9 @@ check-san:
 	$(if $(SAN_TESTS),$(SAN_MAKE) clients)
 	$(if $(SAN_TESTS),BUILD=$(abspath build-san) $(PYTHON) -m pytest -q $(SAN_TESTS))
 
+# Much of a test is waiting. Files go to two processes; what is in one file stays in one (PYTEST_ARGS="-n 0": one after the other).
 check-e2e: all clients
-	BUILD=$(abspath $B) $(PYTHON) -m pytest -q tests/gates tests/e2e $(PYTEST_ARGS)
+	BUILD=$(abspath $B) $(PYTHON) -m pytest -q -n 2 --dist loadfile tests/gates tests/e2e $(PYTEST_ARGS)
 
 #: make check-clients every client of docs/clients.md against a local index, bare and under tapline; writes that page (long)
 check-clients: all

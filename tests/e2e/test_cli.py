@@ -105,9 +105,10 @@ def test_a_listening_port_that_is_taken(tapline, make_index):
     assert_one_line(done, 1, f"127.0.0.1:{taken.port}", "in use", "choose another")
 
 
-def test_a_control_socket_in_no_directory(tapline, tmp_path):
-    done = tapline("relay", "--socket", tmp_path / "none" / "relay.sock")
-    assert_one_line(done, 1, tmp_path / "none" / "relay.sock", "a directory that exists")
+def test_a_control_socket_in_no_directory(tapline, sandbox):
+    path = sandbox.work / "none" / "relay.sock"
+    done = tapline("relay", "--socket", path)
+    assert_one_line(done, 1, path, "No such file", "a directory that exists")
 
 
 @pytest.mark.parametrize("limit", range(5, 14))
