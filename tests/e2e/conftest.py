@@ -39,6 +39,10 @@ from index import Index  # noqa: E402
 def pytest_configure():
     # A killed test run ends like an interrupted one: with its clients and directories cleared away.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # nohup(1) and a shell's & have signals ignored, and a program that is started so cannot trap them: sh(1).
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def pytest_sessionfinish():

@@ -3,6 +3,9 @@
 Every planted secret holds MARK. At the end of a session conftest.py looks through all records, and all that tapline run,
 tapline relay and tapline report printed, of all tests; one find fails the session. Clients that plant must not print theirs.
 """
+import os
+from pathlib import Path
+
 MARK = "planted7f3a"
 # What older tests use.
 OTHERS = ("verysecret", "topsecret", "me:secret@")
@@ -14,14 +17,24 @@ def secret(kind):
     return f"{MARK}-{kind}-c0ffee"
 
 
+def written(directory):
+    """What tapline wrote below directory, in order. What an index or a proxy logged is its own."""
+    for folder, _, names in os.walk(directory):
+        for name in sorted(names):
+            path = Path(folder, name)
+            if name.endswith(SUFFIXES) and name != "served.jsonl" and not path.is_symlink() and path.is_file():
+                yield path
+
+
 def find(directory):
-    """Where a planted secret was found below directory, as text; empty: nowhere. What an index or a proxy logged is its own."""
+    """Where a planted secret was found below directory, as text; empty: nowhere."""
     words = [word.encode() for word in (MARK, *OTHERS)]
     found = []
-    for path in sorted(directory.rglob("*")):
-        if path.suffix not in SUFFIXES or path.is_symlink() or not path.is_file() or path.name == "served.jsonl":
+    for path in written(directory):
+        data = path.read_bytes()
+        if not any(word in data for word in words):
             continue
-        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        for number, line in enumerate(data.split(b"\n"), 1):
             if any(word in line for word in words):
                 found.append(f"{path.name}:{number}: {line[:300].decode(errors='replace')}")
     return found

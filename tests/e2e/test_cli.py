@@ -108,7 +108,7 @@ def test_a_listening_port_that_is_taken(tapline, make_index):
 def test_a_control_socket_in_no_directory(tapline, sandbox):
     path = sandbox.work / "none" / "relay.sock"
     done = tapline("relay", "--socket", path)
-    assert_one_line(done, 1, path, "No such file", "a directory that exists")
+    assert_one_line(done, 1, path, "No such file", "make the directory first")
 
 
 @pytest.mark.parametrize("limit", range(5, 14))
