@@ -9,6 +9,7 @@
     bundled         another: pycurl with its own OpenSSL 1.1
     asynchronous    another: httpx and aiohttp, whose TLS has no descriptor
     npm             path of npm
+    early_origin    the port of an origin that takes TLS 1.3's early data
 
 BUILD names the build directory (default: build/ of the checkout). E2E_KEEP=1 keeps what the tests wrote
 (in /tmp/tapline-e2e-*).
@@ -29,6 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "index"))
 
 import certs as certs_module  # noqa: E402
+import origins  # noqa: E402
 import planted  # noqa: E402
 import runner  # noqa: E402
 import user as user_module  # noqa: E402
@@ -135,6 +137,19 @@ def make_index(session_dir, certs):
 @pytest.fixture
 def index(make_index):
     return make_index()
+
+
+@pytest.fixture
+def early_origin(certs):
+    """gnutls-serv: it takes early data and answers any request."""
+    port = origins.free_port()
+    server = subprocess.Popen(["gnutls-serv", "--quiet", "--http", "--port", str(port), "--earlydata", "--maxearlydata", "16384",
+                               "--disable-client-cert", "--x509certfile", certs.cert, "--x509keyfile", certs.key],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    origins.wait_listening(port, server)
+    yield port
+    server.kill()
+    server.wait()
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,42 @@ def test_sni_outweighs_the_name_of_the_connection(inspecting, index, certs):
     assert "mismatch" in origin[1]["verify"]
 
 
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_no_session_hides_the_certificate(inspecting, index, version):
+    """A client that would resume is given nothing to resume with, and sees the certificate again."""
+    context = ssl.create_default_context(cafile=inspecting.ca)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    session = None
+    for _ in range(2):
+        with context.wrap_socket(inspecting.tunnel(f"localhost:{index.port}"), server_hostname="localhost", session=session) as tls:
+            tls.sendall(b"HEAD /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert tls.recv(65536).startswith(b"HTTP/1.1 200")
+            assert not tls.session_reused and "tapline CA" in str(tls.getpeercert()["issuer"])
+            session = tls.session
+            assert session is None or not session.has_ticket
+
+
+def test_early_data_are_not_taken(inspecting, early_origin, sandbox, certs):
+    """The client has a session of the origin's own, from a day without inspection, and sends a request before it is answered."""
+    session, early = sandbox.work / "session", sandbox.user.make_file(sandbox.work / "early", "GET /early HTTP/1.0\r\n\r\n")
+    later = "printf 'GET /later HTTP/1.0\\r\\n\\r\\n'"
+
+    def visit(*options):
+        argv = ["openssl", "s_client", "-servername", "localhost", "-tls1_3", "-ign_eof", *options]
+        return sandbox.run(["sh", "-c", f'{later} | "$@"', "sh", *argv])
+
+    direct = visit("-connect", f"localhost:{early_origin}", "-CAfile", certs.ca, "-sess_out", session)
+    assert "Max Early Data: 16384" in direct.stdout, direct
+    taken = visit("-connect", f"localhost:{early_origin}", "-CAfile", certs.ca, "-sess_in", session, "-early_data", early)
+    assert "Early data was accepted" in taken.stdout, taken
+    refused = visit("-proxy", f"127.0.0.1:{inspecting.port}", "-connect", f"localhost:{early_origin}", "-CAfile", inspecting.ca,
+                    "-sess_in", session, "-early_data", early)
+    assert "Early data was rejected" in refused.stdout and "Verify return code: 0" in refused.stdout, refused
+    assert "Max Early Data: 0" in refused.stdout or "Max Early Data" not in refused.stdout, refused
+    inspecting.stop()
+    assert [e["url"].rpartition("/")[2] for e in inspecting.of("http.request")] == ["later"], inspecting.events
+
+
 # Plays a client whose Encrypted ClientHello nobody has decrypted: it verifies the outer name, and then says ech_required
 # (RFC 9849 section 6.1.6). What it has sent inside is for the origin only: what we see, and certify, is the outer name.
 ECH = """

@@ -1,6 +1,5 @@
 """The TLS tap (no inspection): what programs with a shared OpenSSL or GnuTLS read and write is recorded as HTTP/1 and HTTP/2,
 whole and once, whatever form of the calls they use and whether or not TLS has a descriptor."""
-import subprocess
 from collections import Counter
 
 import pytest
@@ -123,11 +122,11 @@ def connect(path, early):
         assert n in (-28, -52), n
     if not early:
         assert calls.gnutls_record_send(session, request, S(len(request))) == len(request)
-    room, got = ctypes.create_string_buffer(20000), 0
-    while (n := calls.gnutls_record_recv(session, room, S(20000))) > 0 or n in (-28, -52):
-        got += max(n, 0)
-    assert got or early, n  # what gnutls-serv does with early data is its own business
-    if not early:
+    if not early:  # gnutls-serv makes nothing of a request in early data, and would wait for another one for most of a minute
+        room, got = ctypes.create_string_buffer(20000), 0
+        while (n := calls.gnutls_record_recv(session, room, S(20000))) > 0 or n in (-28, -52):
+            got += max(n, 0)
+        assert got, n
         assert calls.gnutls_session_get_data2(session, ctypes.byref(kept)) == 0
     calls.gnutls_deinit(session)
 connect(b"first", False)
@@ -222,19 +221,6 @@ def test_forms_of_gnutls(index, tapped, clients, certs):
     assert run.stdout == "fine\n", str(run)
     run.assert_worked()
     run.assert_recorded(index)
-
-
-@pytest.fixture
-def early_origin(certs):
-    """gnutls-serv: it takes early data and answers any request."""
-    port = origins.free_port()
-    server = subprocess.Popen(["gnutls-serv", "--http", "--earlydata", "--maxearlydata", "16384", "--port", str(port), "--quiet",
-                               "--x509certfile", certs.cert, "--x509keyfile", certs.key], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    origins.wait_listening(port, server)
-    yield port
-    server.kill()
-    server.wait()
 
 
 def test_early_data_of_gnutls(early_origin, tapped, certs):
