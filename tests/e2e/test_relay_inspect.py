@@ -7,6 +7,7 @@ import pytest
 
 import certs as certs_module
 from index import Index
+from origins import RawServer, receive_exactly
 from relays import Relay
 
 INDEX_CA = "SSL_CERT_FILE"
@@ -33,6 +34,38 @@ def test_requests_are_recorded(inspecting, index):
     assert request["url"] == index.url + "/bytes/1000?chunked=1"
     assert [e["result"] for e in inspecting.of("tls")] == ["ok", "ok"]
     assert inspecting.of("run.start")[0]["inspect"] == "auto"
+
+
+TWO_THEN_A_WEBSOCKET = (b"GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                        b"GET /3 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+ANSWERS = (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none" b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+           b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+
+
+def test_pipelined_requests_and_then_a_websocket(inspecting, certs):
+    """Nothing waits for anything: what was sent ahead arrives, in order; after the upgrade bytes pass that are no HTTP."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certs.cert, certs.key)
+
+    def serve(raw):
+        with context.wrap_socket(raw, server_side=True) as tls:
+            assert receive_exactly(tls, len(TWO_THEN_A_WEBSOCKET)) == TWO_THEN_A_WEBSOCKET
+            tls.sendall(ANSWERS + b"\x81\x05hello")
+            tls.sendall(receive_exactly(tls, 50_000))
+
+    with RawServer(serve) as origin:
+        raw = inspecting.tunnel(f"localhost:{origin.port}")
+        with ssl.create_default_context(cafile=inspecting.ca).wrap_socket(raw, server_hostname="localhost") as tls:
+            tls.sendall(TWO_THEN_A_WEBSOCKET)
+            assert receive_exactly(tls, len(ANSWERS) + 7) == ANSWERS + b"\x81\x05hello"
+            tls.sendall(b"GET / HTTP/1.1\r\n\r\n".ljust(50_000, b"\x82"))
+            assert receive_exactly(tls, 50_000) == b"GET / HTTP/1.1\r\n\r\n".ljust(50_000, b"\x82")
+    assert not origin.errors, origin.errors
+    inspecting.stop()
+    asked = [(e["method"], e["url"].rpartition("/")[2]) for e in inspecting.of("http.request")]
+    assert asked == [("GET", "1"), ("HEAD", "2"), ("GET", "3")]
+    assert [e["status"] for e in inspecting.of("http.response")] == [200, 200, 101]
+    assert [e["bytes"] for e in inspecting.of("http.body", complete=True)][:2] == [3, 0]
 
 
 def test_the_file_holds_one_certificate_for_all_to_read(inspecting):
