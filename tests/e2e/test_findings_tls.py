@@ -175,7 +175,7 @@ def test_where_nothing_tells_both_are_said(sandbox, authority, serve, certs, lef
 def test_a_chain_that_stops_short_of_an_unknown_root(sandbox, authority, serve, certs):
     """The usual way of sending: all but the root. What is missing is the root, not the issuer of the host's certificate."""
     index = serve(authority.context(intermediate=True, whole=True))
-    explained(sandbox, ["curl", "-sS", index.url], "origin-untrusted", "goes on with that of CN=tapline test authority,O=Example Corp",
+    explained(sandbox, ["curl", "-sS", index.url], "origin-untrusted", "goes on with that of CN=tapline test authority,O=Example",
               "the host sent 2 certificates", inspect=True, env={"SSL_CERT_FILE": certs.ca}, name="origin-untrusted-two")
 
 
