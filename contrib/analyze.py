@@ -18,8 +18,9 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parent.parent
 KNOWN = TOP / "contrib" / "analyzers.txt"
 COMMON = ["-std=gnu11", "-D_GNU_SOURCE", "-Iinclude"]
-# How often it may find that a path to a mistake cannot be, before it drops it: with its own ten, compare.c takes more than eighty seconds, else one.
-BOUNDED = ["--param=analyzer-max-infeasible-edges=3"]
+# How often it may find that a path to a mistake cannot be, before it drops it: with its own ten compare.c takes minutes, with three
+# timeline.c does, else a second.
+BOUNDED = ["--param=analyzer-max-infeasible-edges=1"]
 OF_FOLDER = {"relay": ["-Irelay", '-DTAPLINE_LIBDIR="/l"', '-DTAPLINE_DATADIR="/d"'], "preload": ["-Ipreload"]}
 
 

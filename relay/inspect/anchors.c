@@ -56,8 +56,9 @@ static X509_NAME *subject_of(const unsigned char *der, size_t len)
 {
         const unsigned char *at = der, *end = der + len;
         X509_NAME *name = NULL;
-        bool good = step(&at, end, V_ASN1_SEQUENCE) && step(&at, end, V_ASN1_SEQUENCE);
+        bool good = step(&at, end, V_ASN1_SEQUENCE);
 
+        good = good && step(&at, end, V_ASN1_SEQUENCE);
         if (good && has_version(at, end))
                 good = step(&at, end, 0);
         for (int i = 0; good && i < 4; i++)

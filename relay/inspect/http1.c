@@ -117,8 +117,11 @@ static int head_new_header(struct head *head)
 /* Turn lengths into pointers, without the blanks around values (RFC 9112 section 5.1). */
 static void head_point(struct head *head)
 {
-        const char *at = head->text != NULL ? head->text + head->start_len : NULL;
+        const char *at;
 
+        if (head->text == NULL)
+                return;
+        at = head->text + head->start_len;
         for (size_t i = 0; i < head->count; i++) {
                 struct http_header *header = &head->headers[i];
                 header->name = at;

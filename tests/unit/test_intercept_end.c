@@ -1,6 +1,13 @@
 /* How every kind of end crosses the intercept: half-close, truncation, reset, from either side. */
 #include "tls_scripts.h"
 
+/* For what another thread's end of a connection has got. */
+static void wait_for(const volatile size_t *got)
+{
+        for (int ms = 0; *got == 0 && ms < 10000; ms++)
+                usleep(1000);
+}
+
 static void client_half_closes(struct lab *lab, SSL *ssl, int fd)
 {
         (void)lab;
@@ -107,7 +114,7 @@ static void origin_resets(struct lab *lab, SSL *ssl, int fd)
 {
         (void)lab;
         got_up = receive_text(ssl, request) && send_text(ssl, cut_response);
-        usleep(50000); /* a reset overtakes what the peer has not read */
+        wait_for(&got_down);
         lab_reset(fd);
 }
 
@@ -125,6 +132,7 @@ static void test_origin_resets(void **state)
 
         lab->client = client_is_reset;
         lab->origin = origin_resets;
+        got_up = got_down = 0;
         lab_run(lab);
         assert_int_equal(lab->result, INTERCEPT_CLOSED);
         assert_true(got_up && got_down);
@@ -140,7 +148,7 @@ static void client_resets(struct lab *lab, SSL *ssl, int fd)
 {
         (void)lab;
         send_text(ssl, request);
-        usleep(20000);
+        wait_for(&got_up); /* a reset overtakes what the peer has not read */
         lab_reset(fd);
 }
 
@@ -159,6 +167,7 @@ static void test_client_resets(void **state)
 
         lab->client = client_resets;
         lab->origin = origin_is_reset;
+        got_up = got_down = 0;
         lab_run(lab);
         assert_int_equal(lab->result, INTERCEPT_CLOSED);
         assert_true(got_up);
