@@ -56,6 +56,7 @@ struct http2 {
         size_t preface_len;     /* of the client's, seen so far */
         struct stream *streams; /* owned */
         uint32_t last_request;  /* the highest stream that the client opened */
+        uint32_t last_promise;  /* that the server promised: RFC 9113 section 5.1.1 */
         bool silent;
 };
 
@@ -217,8 +218,9 @@ static void on_promise(struct http2 *h, const struct block *block)
 {
         struct http_head head;
 
-        if (block->promised & 1 || stream_get(h, block->promised))
+        if (block->promised & 1 || block->promised <= h->last_promise)
                 return;
+        h->last_promise = block->promised;
         http2_head_describe(&h->server.head, &head);
         on_request(h, block->promised, &head);
 }

@@ -7,7 +7,9 @@
 #include "inspect/http.h"
 
 struct seen {
-        unsigned requests, answers;
+        bool streams;         /* HTTP/2: each side counts those that it opens, by twos */
+        unsigned requests[2]; /* the next number; of the server's and of the client's streams */
+        unsigned answers;
 };
 
 static inline void seen_headers(const struct http_header *headers, size_t count)
@@ -26,9 +28,10 @@ static inline void seen_headers(const struct http_header *headers, size_t count)
 static inline void seen_request(void *ctx, unsigned index, const struct http_head *head)
 {
         struct seen *seen = ctx;
+        unsigned *next = &seen->requests[seen->streams ? index & 1 : 0];
 
-        REQUIRE(index >= seen->requests && head->method != NULL);
-        seen->requests = index + 1;
+        REQUIRE(index >= *next && head->method != NULL);
+        *next = index + 1;
         seen_headers(head->headers, head->header_count);
 }
 

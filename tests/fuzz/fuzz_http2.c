@@ -22,7 +22,7 @@ static void feed(struct http2 *h, int who, const uint8_t *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
         static const char settings[] = "\0\0\0\4\0\0\0\0";
-        struct seen seen = {0};
+        struct seen seen = {.streams = true};
         struct http2 *h;
 
         if (len == 0)

@@ -157,22 +157,45 @@ static void test_larger_table(void **state)
         free(same);
 }
 
+static void promise(struct talk *t, uint8_t stream, const char *fields)
+{
+        unsigned char out[200] = {0, 0, 0, stream};
+        size_t len = block(t, true, fields, out + 4, sizeof out - 4);
+
+        frame(t, true, 5, 4, 1, out, len + 4);
+}
+
 static void test_server_push(void **state)
 {
         struct talk *t = talk_new();
-        unsigned char out[200] = {0, 0, 0, 2};
-        size_t len;
 
         (void)state;
         request(t, 1, "/");
-        len = block(t, true, ":method: GET\n:scheme: https\n:authority: a\n:path: /pushed\n",
-                    out + 4, sizeof out - 4);
-        frame(t, true, 5, 4, 1, out, len + 4);
+        promise(t, 2, ":method: GET\n:scheme: https\n:authority: a\n:path: /pushed\n");
         head(t, true, 1, true, ":status: 200\n");
         head(t, true, 2, false, ":status: 200\n");
         frame(t, true, 0, 1, 2, "x", 1);
         expect(t, "Q1 GET index.example / 2.0\nQ2 GET a /pushed 2.0\nR1 200 -1\nB1 0\nR2 200 -1\n"
                   "B2 1\n");
+}
+
+/* RFC 9113 section 5.1.1: numbers of streams only rise, and each side has its own. */
+static void test_a_promise_is_made_once(void **state)
+{
+        static const char fields[] =
+                ":method: GET\n:scheme: https\n:authority: a\n:path: /pushed\n";
+        struct talk *t = talk_new();
+
+        (void)state;
+        request(t, 1, "/");
+        promise(t, 4, fields);
+        head(t, true, 4, true, ":status: 200\n");
+        promise(t, 4, fields); /* had its answer */
+        promise(t, 2, fields);
+        head(t, true, 1, true, ":status: 200\n");
+        request(t, 3, "/"); /* below what was promised */
+        expect(t, "Q1 GET index.example / 2.0\nQ4 GET a /pushed 2.0\nR4 200 -1\nB4 0\n"
+                  "R1 200 -1\nB1 0\nQ3 GET index.example / 2.0\n");
 }
 
 /* ---- what is malformed ---- */
@@ -330,6 +353,7 @@ int main(void)
                 cmocka_unit_test(test_head_and_304_have_no_body),
                 cmocka_unit_test(test_larger_table),
                 cmocka_unit_test(test_server_push),
+                cmocka_unit_test(test_a_promise_is_made_once),
                 cmocka_unit_test(test_malformed),
                 cmocka_unit_test(test_nonsense_is_passed_over),
                 cmocka_unit_test(test_endless_streams),
