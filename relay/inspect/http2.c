@@ -172,8 +172,8 @@ static void on_client_head(struct http2 *h, const struct block *block)
 {
         struct http_head head;
 
-        /* What comes later on the same stream are trailers. */
-        if (block->stream <= h->last_request)
+        /* Even ones are the server's. What comes later on the same stream are trailers. */
+        if (!(block->stream & 1) || block->stream <= h->last_request)
                 return;
         h->last_request = block->stream;
         http2_head_describe(&h->client.head, &head);

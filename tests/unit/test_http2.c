@@ -194,6 +194,7 @@ static void test_a_promise_is_made_once(void **state)
         promise(t, 2, fields);
         head(t, true, 1, true, ":status: 200\n");
         request(t, 3, "/"); /* below what was promised */
+        request(t, 6, "/"); /* not the client's to open */
         expect(t, "Q1 GET index.example / 2.0\nQ4 GET a /pushed 2.0\nR4 200 -1\nB4 0\n"
                   "R1 200 -1\nB1 0\nQ3 GET index.example / 2.0\n");
 }
