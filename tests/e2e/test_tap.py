@@ -11,11 +11,12 @@ from h2_origin import H2Origin
 ASYNC = """
 import asyncio, sys, httpx
 async def main(urls):
-    async with httpx.AsyncClient(http2=sys.argv[1] == "h2") as client:
+    kept = httpx.Limits(max_connections=100, max_keepalive_connections=int(sys.argv[2]))
+    async with httpx.AsyncClient(http2=sys.argv[1] == "h2", limits=kept) as client:
         for _ in range(3):
             answers = await asyncio.gather(*[client.get(url) for url in urls])
             assert all(a.status_code == 200 for a in answers)
-asyncio.run(main(sys.argv[2:]))
+asyncio.run(main(sys.argv[3:]))
 """
 # libcurl and OpenSSL 1.1 from the wheel, Python's own OpenSSL 3 beside it, in turn.
 PYCURL = """
@@ -196,22 +197,27 @@ def test_two_openssls(h2, index, tapped, bundled, certs):
     assert plain == Counter(e["url"] for e in index.served()) and sum(plain.values()) == 4
 
 
-def test_memory_bios_are_tied_to_their_flows(index, make_index, tapped, asynchronous):
+# Where httpx keeps fewer connections than it has opened, those that go may have been taken for others (docs/limits.md):
+# as many as are left over may have no flow.
+@pytest.mark.parametrize("kept", [100, 20])
+def test_memory_bios_are_tied_to_their_flows(index, make_index, tapped, asynchronous, kept):
     """asyncio's TLS has no descriptor: many connections to three names at once, each request on the right one."""
     other = make_index()
     urls = [f"{base}/bytes/{n}" for n in range(8)
             for base in (index.url, other.url, other.url.replace("localhost", "127.0.0.1"))]
-    run = tapped([asynchronous / "bin" / "python", "-c", ASYNC, "h1", *urls])
+    run = tapped([asynchronous / "bin" / "python", "-c", ASYNC, "h1", str(kept), *urls])
     run.assert_worked()
     requests = run.of("http.request")
-    assert len(requests) == 3 * len(urls) and all("tied" in e and "flow" in e for e in requests), str(run)
+    tied = [e for e in requests if "tied" in e and "flow" in e]
+    assert len(requests) == 3 * len(urls), str(run)
+    assert len(tied) == len(requests) or (kept < len(urls) and tied), str(run)
     ports = {e["flow"]: e["port"] for e in run.of("connect")}
-    assert all(f":{ports[e['flow']]}/" in e["url"] for e in requests), str(run)
+    assert all(f":{ports[e['flow']]}/" in e["url"] for e in tied), str(run)
     assert sum(run.requests().values()) == len(index.served()) + len(other.served())
 
 
 def test_h2_over_memory_bios(h2, tapped, asynchronous):
-    run = tapped([asynchronous / "bin" / "python", "-c", ASYNC, "h2", *[h2.url(f"/size/{n * 3001}") for n in range(12)]])
+    run = tapped([asynchronous / "bin" / "python", "-c", ASYNC, "h2", "20", *[h2.url(f"/size/{n * 3001}") for n in range(12)]])
     run.assert_worked()
     check_h2(run, h2)
 
