@@ -167,7 +167,7 @@ static bool resume(struct flow *flow)
 /* A client that has ended before its first request, or within one. */
 static void client_ended(struct flow *flow, int error)
 {
-        bool idle = flow->kept && flow->head_len == 0;
+        bool idle = flow_is_idle(flow);
 
         if (error == 0)
                 error = flow->client.error; /* told before, and once only */
@@ -201,7 +201,7 @@ void explicit_drive(struct flow *flow)
                         return;
                 }
                 side_was_read(&flow->client, n, flow->head_cap - flow->head_len);
-                if (flow->kept && flow->head_len == 0)
+                if (flow_is_idle(flow))
                         flow_limit(flow, (uint64_t)flow->options->limits.head_ms);
                 flow->head_len += (size_t)n;
                 parse_head(flow);

@@ -378,7 +378,7 @@ void flow_keep(struct flow *flow)
 void flow_close_idle(struct relay *relay)
 {
         for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
-                if (flow->state == FLOW_HEAD && flow->kept && flow->head_len == 0)
+                if (flow->state == FLOW_HEAD && flow_is_idle(flow))
                         flow_close(flow,
                                    &(struct flow_end){"relay", "eof", "closed while idle", 0});
 }

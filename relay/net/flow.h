@@ -157,6 +157,12 @@ int flow_give_up_client(struct flow *flow);
 /* The client may ask for more: wait for its next request. What head holds belongs to that. */
 void flow_keep(struct flow *flow);
 
+/* That is so, and nothing of the next request has come. */
+static inline bool flow_is_idle(const struct flow *flow)
+{
+        return flow->kept && flow->head_len == 0;
+}
+
 /* The relay stops: close the clients' connections that wait for a next request. */
 void flow_close_idle(struct relay *relay);
 

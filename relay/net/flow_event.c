@@ -128,18 +128,13 @@ static bool has_target(const struct flow *flow)
                flow->address.family != 0;
 }
 
-static bool is_idle(const struct flow *flow)
-{
-        return flow->kept && flow->head_len == 0;
-}
-
 void flow_event_close(const struct flow *flow, const struct flow_end *end)
 {
         struct event_who who = flow_who(flow);
         struct event e;
 
         if (!has_target(flow)) {
-                if (end->error != 0 && !is_idle(flow))
+                if (end->error != 0 && !flow_is_idle(flow))
                         relay_note_lost(flow->relay,
                                         "a client was lost before it had asked for anything",
                                         end->error);

@@ -42,7 +42,6 @@ static void malformed(struct flow *flow)
 static void say(struct flow *flow, unsigned char version, unsigned char word)
 {
         char answer[2] = {(char)version, (char)word};
-
         int result = side_queue(&flow->client, answer, sizeof answer);
 
         if (result == 0)
