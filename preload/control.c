@@ -119,7 +119,7 @@ int control_verdict(int fd, struct wire_verdict *verdict, int timeout_ms)
         return 0;
 }
 
-static _Atomic int64_t stalled_until_ms;
+static _Atomic int64_t stalled_until_ms, absent_until_ms;
 
 static int64_t now_ms(void)
 {
@@ -129,6 +129,13 @@ static int64_t now_ms(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static bool is_ahead(_Atomic int64_t *ms)
+{
+        int64_t until = atomic_load_explicit(ms, memory_order_relaxed);
+
+        return until != 0 && now_ms() < until;
+}
+
 void control_stalled(void)
 {
         atomic_store_explicit(&stalled_until_ms, now_ms() + CONTROL_AGAIN_MS, memory_order_relaxed);
@@ -136,9 +143,19 @@ void control_stalled(void)
 
 bool control_is_stalled(void)
 {
-        int64_t until = atomic_load_explicit(&stalled_until_ms, memory_order_relaxed);
+        return is_ahead(&stalled_until_ms);
+}
 
-        return until != 0 && now_ms() < until;
+void control_note_absent(int error)
+{
+        if (error == -ENOENT || error == -ECONNREFUSED)
+                atomic_store_explicit(&absent_until_ms, now_ms() + CONTROL_ABSENT_MS,
+                                      memory_order_relaxed);
+}
+
+bool control_is_absent(void)
+{
+        return is_ahead(&absent_until_ms);
 }
 
 int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)

@@ -36,10 +36,16 @@ bool control_is_stalled(void);
 /* The same in parts, the first of which begins with the head. */
 int control_report_parts(enum wire_type type, struct iovec *parts, size_t count);
 
+/* No relay was there (error: -errno of one of the above) a moment ago: what would be told at every
+ * turn need not look for one each time. */
+void control_note_absent(int error);
+bool control_is_absent(void);
+
 enum {
         CONTROL_STALL_MS = 1000, /* a relay silent for longer is stalled: go on without it */
         CONTROL_EVENT_MS = 250,  /* the same, where the program does not expect to wait */
         CONTROL_AGAIN_MS = 1000, /* how long to do without a stalled relay */
+        CONTROL_ABSENT_MS = 100, /* and without one that is not there */
 };
 
 #endif

@@ -54,13 +54,15 @@ static void send_pieces(const struct tap_place *place, bool h2, size_t total_len
                                    .total_len = (uint32_t)total_len,
                                    .tls = place->tls};
 
+        if (control_is_absent())
+                return;
         if (place->fd >= 0 && socket_local(place->fd, &message.local))
                 message.cookie = socket_cookie(place->fd);
         if (place->name != NULL)
                 message.name_len = (uint16_t)text_len(place->name, NAME_MAX_LEN);
         pieces[0] = (struct iovec){&message, sizeof message};
         pieces[1] = (struct iovec){(void *)place->name, message.name_len};
-        control_report_parts(WIRE_TAP, pieces, count);
+        control_note_absent(control_report_parts(WIRE_TAP, pieces, count));
 }
 
 /* The head and what fits behind it: the relay wants no bodies, only where the head ends. */

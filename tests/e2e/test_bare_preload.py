@@ -2,9 +2,12 @@
 direct, and failed writes are kept."""
 
 import datetime
+import re
 from pathlib import Path
 
 import schema
+from origins import free_port
+from relays import Relay
 
 OPEN_DENIED = "import sys\ntry: open(sys.argv[1], 'w')\nexcept OSError as e: print(e.strerror)"
 
@@ -51,3 +54,46 @@ def test_a_relay_that_is_not_ours_is_not_used(sandbox, index):
         done = preloaded(sandbox, ["curl", "-sS", "--cacert", index.ca, "-o", "/dev/null", "-w", "%{http_code}",
                                    index.url + "/echo"], TAPLINE_BYPASS="none", TAPLINE_SOCKET=str(path))
         assert (done.returncode, done.stdout) == (0, "200")
+
+
+# Requests over one connection: as fast as they go, then slowly until a file is there and for a while after.
+REQUESTS = """
+import http.client, os, ssl, sys, time
+host, port, ca, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+client = http.client.HTTPSConnection(host, port, context=ssl.create_default_context(cafile=ca))
+def request(path):
+    client.request("GET", path)
+    assert client.getresponse().read()
+begin = time.monotonic()
+for n in range(100):
+    request("/bytes/1")
+print(int((time.monotonic() - begin) * 1000), flush=True)
+while wanted and not os.path.exists(wanted):
+    request("/bytes/2")
+    time.sleep(0.02)
+for n in range(40 if wanted else 0):
+    request("/bytes/3")
+    time.sleep(0.02)
+"""
+
+
+def test_the_tap_does_not_look_for_a_relay_at_every_request(sandbox, index):
+    trace, nowhere = sandbox.work / "trace", sandbox.work / "nothing.sock"
+    done = preloaded(sandbox, ["strace", "-f", "-e", "trace=connect", "-o", trace, "/usr/bin/python3", "-c", REQUESTS, index.host,
+                               str(index.port), index.ca, ""], TAPLINE_BYPASS="none", TAPLINE_SOCKET=str(nowhere))
+    assert done.returncode == 0, done
+    python = Path(trace).read_text().split("AF_INET", 1)[1]  # until then the interpreter had its own reasons
+    looked = len(re.findall(r"AF_UNIX.*nothing.sock", python))
+    assert 1 <= looked <= 10 + int(done.stdout) / 100, (looked, done.stdout)  # for 200 heads: once in CONTROL_ABSENT_MS
+
+
+def test_the_tap_finds_a_relay_that_comes_later(sandbox, index):
+    port, flag = free_port(), sandbox.work / "there"
+    library = Path(sandbox.program()).parent / "libtapline.so"
+    program = sandbox.start(["/usr/bin/python3", "-c", REQUESTS, index.host, str(index.port), index.ca, flag],
+                            {"LD_PRELOAD": str(library), "TAPLINE_BYPASS": "none", "TAPLINE_SOCKET": str(sandbox.tmp / f"relay-{port}.sock")})
+    with Relay(sandbox, port=port) as relay:
+        flag.touch()
+        done = program.wait(30)
+    assert done.returncode == 0, done
+    assert len([e for e in relay.of("http.request") if e["url"].endswith("/bytes/3")]) >= 30, relay.events
