@@ -2,8 +2,8 @@
  *
  * Each message is one packet on a short-lived AF_UNIX SOCK_SEQPACKET connection to the control
  * socket (unix(7)). The relay learns pid and uid from SO_PEERCRED, never from the packet. Reports
- * are one-way: the library sends and closes. DIAL and PEER expect an answer on the same
- * connection. Integers are in host order: both ends run on one machine.
+ * are one-way: the library sends and closes. DIAL, PEER, NAME and RING expect an answer on
+ * the same connection. Integers are in host order: both ends run on one machine.
  *
  * Every packet starts with struct wire_head; `len` is the length of the whole packet. A packet
  * that is shorter than its type's struct, or whose len is not what arrived, is dropped. */
@@ -32,6 +32,9 @@ enum wire_type {
                            * WIRE_STATE_OPEN with the address in peer, or WIRE_STATE_UNKNOWN */
         WIRE_LOCK = 48,   /* a lock that somebody else holds: struct wire_lock, path NUL */
         WIRE_TRUST = 64,  /* the program has loaded roots: struct wire_trust, then path or bytes */
+        WIRE_RING = 72,   /* a ring, please (tapline_ring.h): struct wire_head; answered by the same
+                           * with a descriptor (SCM_RIGHTS of unix(7)), or not at all */
+        WIRE_BELL,        /* something is in the ring: struct wire_head */
 };
 
 struct wire_head {

@@ -121,7 +121,7 @@ int control_verdict(int fd, struct wire_verdict *verdict, int timeout_ms)
 
 static _Atomic int64_t stalled_until_ms, absent_until_ms;
 
-static int64_t now_ms(void)
+int64_t control_now_ms(void)
 {
         struct timespec now;
 
@@ -133,12 +133,12 @@ static bool is_ahead(_Atomic int64_t *ms)
 {
         int64_t until = atomic_load_explicit(ms, memory_order_relaxed);
 
-        return until != 0 && now_ms() < until;
+        return until != 0 && control_now_ms() < until;
 }
 
 void control_stalled(void)
 {
-        atomic_store_explicit(&stalled_until_ms, now_ms() + CONTROL_AGAIN_MS, memory_order_relaxed);
+        atomic_store_explicit(&stalled_until_ms, control_now_ms() + CONTROL_AGAIN_MS, memory_order_relaxed);
 }
 
 bool control_is_stalled(void)
@@ -149,7 +149,7 @@ bool control_is_stalled(void)
 void control_note_absent(int error)
 {
         if (error == -ENOENT || error == -ECONNREFUSED)
-                atomic_store_explicit(&absent_until_ms, now_ms() + CONTROL_ABSENT_MS,
+                atomic_store_explicit(&absent_until_ms, control_now_ms() + CONTROL_ABSENT_MS,
                                       memory_order_relaxed);
 }
 
@@ -158,14 +158,20 @@ bool control_is_absent(void)
         return is_ahead(&absent_until_ms);
 }
 
-int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)
+void control_complete(enum wire_type type, struct iovec *parts, size_t count)
 {
         size_t len = 0;
-        int fd, result;
 
         for (size_t i = 0; i < count; i++)
                 len += parts[i].iov_len;
         fill_head(parts[0].iov_base, type, len);
+}
+
+int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)
+{
+        int fd, result;
+
+        control_complete(type, parts, count);
         fd = control_open();
         if (fd < 0)
                 return fd;

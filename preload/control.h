@@ -32,9 +32,12 @@ int control_report2(enum wire_type type, struct wire_head *head, size_t len, con
  * once and not at every connection. */
 void control_stalled(void);
 bool control_is_stalled(void);
+int64_t control_now_ms(void); /* of CLOCK_MONOTONIC */
 
 /* The same in parts, the first of which begins with the head. */
 int control_report_parts(enum wire_type type, struct iovec *parts, size_t count);
+/* Complete the head of such a message only. */
+void control_complete(enum wire_type type, struct iovec *parts, size_t count);
 
 /* No relay was there (error: -errno of one of the above) a moment ago: what would be told at every
  * turn need not look for one each time. */

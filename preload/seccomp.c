@@ -67,11 +67,12 @@ static bool is_cut_off(const struct sock_fprog *filter)
 static bool is_harmless(const struct sock_fprog *filter)
 {
         static const int calls[] = {
-                SYS_connect,   SYS_getsockopt, SYS_setsockopt, SYS_getsockname,   SYS_getpeername,
-                SYS_sendmsg,   SYS_recvfrom,   SYS_close,      SYS_gettid,        SYS_getpid,
-                SYS_getuid,    SYS_geteuid,    SYS_getgid,     SYS_getegid,       SYS_readlinkat,
-                SYS_pread64,   SYS_faccessat,  SYS_newfstatat, SYS_fstat,         SYS_fstatfs,
-                SYS_fgetxattr, SYS_munmap,     SYS_write,      SYS_clock_gettime, SYS_ppoll};
+                SYS_connect,    SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername,
+                SYS_sendmsg,    SYS_recvfrom,   SYS_recvmsg,    SYS_close,       SYS_gettid,
+                SYS_getpid,     SYS_getuid,     SYS_geteuid,    SYS_getgid,      SYS_getegid,
+                SYS_readlinkat, SYS_pread64,    SYS_faccessat,  SYS_newfstatat,  SYS_fstat,
+                SYS_fstatfs,    SYS_fgetxattr,  SYS_munmap,     SYS_write,       SYS_clock_gettime,
+                SYS_ppoll};
         enum { FD = 3 };
 
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)

@@ -1,6 +1,7 @@
 /* Packs plaintext for the relay; see tap.h. */
 #include "tap.h"
 #include "control.h"
+#include "ring.h"
 #include "socket.h"
 #include "text.h"
 
@@ -54,15 +55,19 @@ static void send_pieces(const struct tap_place *place, bool h2, size_t total_len
                                    .total_len = (uint32_t)total_len,
                                    .tls = place->tls};
 
+        bool placed;
+
         if (control_is_absent())
                 return;
-        if (place->fd >= 0 && socket_local(place->fd, &message.local))
+        placed = place->fd >= 0 && socket_local(place->fd, &message.local);
+        if (placed)
                 message.cookie = socket_cookie(place->fd);
         if (place->name != NULL)
                 message.name_len = (uint16_t)text_len(place->name, NAME_MAX_LEN);
         pieces[0] = (struct iovec){&message, sizeof message};
         pieces[1] = (struct iovec){(void *)place->name, message.name_len};
-        control_note_absent(control_report_parts(WIRE_TAP, pieces, count));
+        /* Without a place the relay goes by what moves just now: it must hear of it at once. */
+        ring_report_parts(WIRE_TAP, pieces, count, !placed);
 }
 
 /* The head and what fits behind it: the relay wants no bodies, only where the head ends. */

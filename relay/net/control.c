@@ -4,6 +4,7 @@
 #include "net/listener.h"
 #include "net/message.h"
 #include "net/process.h"
+#include "net/rings.h"
 #include "net/verdict.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ struct control {
         unsigned silent; /* clients that have yet to send their first message */
         uid_t uid;       /* ours */
         uint64_t turn;   /* in which somebody came last */
+        bool hearing;    /* announcements */
 };
 
 struct control_client {
@@ -201,24 +203,27 @@ static void client_read(struct control_client *c);
 /* What is said of a descriptor comes behind the announcement of where it is. */
 static void hear_announcements(struct relay *relay)
 {
+        struct control *control = relay->control;
         struct control_client *c;
 
-        if (relay->unjoined == 0)
+        if (relay->unjoined == 0 || control->hearing)
                 return;
+        control->hearing = true;
         DL_FOREACH (relay->control_clients, c)
                 if (!c->closed && c->flow != NULL && c->flow->expects_join)
                         client_read(c);
+        control->hearing = false;
 }
 
 static void dispatch(struct control_client *c, const void *packet, size_t len)
 {
         const struct wire_head *head = packet;
 
-        if (len < sizeof *head || head->magic != WIRE_MAGIC || head->version != WIRE_VERSION ||
-            head->len != len || len < message_min_len(head->type)) {
+        if (!message_is_whole(packet, len)) {
                 client_close(c);
                 return;
         }
+        rings_look(c->relay->rings); /* what a thread has told before */
         switch ((enum wire_type)head->type) {
         case WIRE_DIAL:
                 handle_dial(c, packet);
@@ -236,6 +241,12 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
         case WIRE_PASSED:
                 handle_passed(c, packet, len);
                 return;
+        case WIRE_RING:
+                rings_answer(c->relay->rings, c->pid, c->fd);
+                break;
+        case WIRE_BELL:
+                rings_wake(c->relay->rings, c->pid);
+                break;
         case WIRE_TAP:
                 hear_announcements(c->relay);
                 message_report(c->relay, c->pid, packet, len);
@@ -409,6 +420,7 @@ void control_drain(struct relay *relay)
                 ;
         DL_FOREACH_SAFE (relay->control_clients, c, next)
                 client_read(c);
+        rings_look(relay->rings);
 }
 
 static int bind_path(const char *path)

@@ -9,6 +9,7 @@
 #include "net/move.h"
 #include "net/past.h"
 #include "net/process.h"
+#include "net/rings.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
 #include "net/worker.h"
@@ -439,6 +440,7 @@ static const char *finish_reason(const struct flow_end *end)
 
 void flow_close(struct flow *flow, const struct flow_end *end)
 {
+        rings_look(flow->relay->rings); /* what its program has told comes before its end */
         if (flow->state == FLOW_CLOSED)
                 return;
         if (flow->worker != NULL) {

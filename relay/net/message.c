@@ -35,9 +35,19 @@ size_t message_min_len(unsigned type)
                 [WIRE_PASSED] = sizeof(struct wire_passed),
                 [WIRE_UNCOVERED] = sizeof(struct wire_uncovered),
                 [WIRE_TRUST] = sizeof(struct wire_trust),
+                [WIRE_RING] = sizeof(struct wire_head),
+                [WIRE_BELL] = sizeof(struct wire_head),
         };
 
         return type < sizeof lens / sizeof *lens && lens[type] != 0 ? lens[type] : SIZE_MAX;
+}
+
+bool message_is_whole(const void *packet, size_t len)
+{
+        const struct wire_head *head = packet;
+
+        return len >= sizeof *head && head->magic == WIRE_MAGIC && head->version == WIRE_VERSION &&
+               head->len == len && len >= message_min_len(head->type);
 }
 
 static void write_connect(struct relay *relay, const struct event_who *who, uint64_t flow,
@@ -371,6 +381,8 @@ void message_report(struct relay *relay, pid_t pid, const void *packet, size_t l
         case WIRE_VERDICT:
         case WIRE_PEER:
         case WIRE_NAME:
+        case WIRE_RING:
+        case WIRE_BELL:
                 return;
         }
 }

@@ -8,6 +8,9 @@
 /* Shortest packet of a type (enum wire_type); SIZE_MAX for an unknown one. */
 size_t message_min_len(unsigned type);
 
+/* Is this one message of ours, of a known type, complete and not more? */
+bool message_is_whole(const void *packet, size_t len);
+
 /* A connect(): start a flow. NULL: the program is to connect by itself (recorded). */
 struct flow *message_dial(struct relay *relay, pid_t pid, const struct wire_dial *dial);
 

@@ -18,6 +18,7 @@
 #include "net/pipe.h"
 #include "net/past.h"
 #include "net/process.h"
+#include "net/rings.h"
 #include "net/signals.h"
 #include "net/tapped.h"
 #include "net/trusted.h"
@@ -172,6 +173,7 @@ int relay_new(struct relay **out, struct relay_options *options)
         signals_hold();
         relay->loop = loop_new();
         relay->processes = process_table_new();
+        relay->rings = rings_new(relay);
         relay->names = name_table_new();
         relay->madeup = madeup_new();
         relay->tapped = tapped_table_new();
@@ -204,6 +206,7 @@ static void turn(void *ctx)
 
         relay->turns++;
         workers_turn(relay);
+        rings_turn(relay->rings);
         flow_sweep(relay);
         control_sweep(relay);
         admin_sweep(relay);
@@ -357,6 +360,7 @@ int relay_run(struct relay *relay)
         loop_run(relay->loop);
         workers_stop(relay);
         control_drain(relay);
+        rings_close(relay->rings);
         for (struct flow *flow = relay->flows; flow != NULL; flow = flow->next)
                 flow_abort(flow, &(struct flow_end){"relay", "error", "the relay stopped", 0});
         flow_sweep(relay);
@@ -373,6 +377,8 @@ bool relay_free(struct relay *relay)
                 return true;
         listener_close_all(relay);
         admin_close(relay);
+        rings_free(relay->rings);
+        relay->rings = NULL;
         control_close(relay);
         flow_sweep(relay);
         past_forget_all(relay);

@@ -14,6 +14,7 @@
 
 struct flow;
 struct control;
+struct rings;
 struct process_table;
 struct name_table;
 struct promised;
@@ -96,6 +97,7 @@ struct relay {
         struct pipe_pool *pipes;                /* owned */
         struct control *control;                /* owned */
         struct control_client *control_clients; /* owned list */
+        struct rings *rings;                    /* owned; NULL: none */
         struct listener *listeners;             /* owned list */
         struct hold *hold;                      /* owned; NULL: this kernel has no way */
         uint16_t private_port;                  /* loopback, for redirected connections */

@@ -14,7 +14,7 @@ from lab import BUILD, FAKE_IP, Failed, find_lib, which
 
 
 class Relay:
-    name, needs, via = "", (), "connect"
+    name, needs, via, inspects = "", (), "connect", False
 
     def __init__(self, lab):
         self.lab, self.addr, self.proc = lab, lab.address(), None
@@ -38,6 +38,8 @@ class Relay:
 
 
 class Inspector(Relay):
+    inspects = True
+
     def target(self):
         return self.lab.tls_origin
 
@@ -435,4 +437,6 @@ SHIMS = [(TaplineShim, Tapline), (AskShim, RefAsked), (Proxychains4, RefCopy), (
          (Torsocks, RefSocks), (Tsocks, RefSocks), (Proxychains4, Tinyproxy), (Proxychains4, Squid)]
 
 # the same for TLS inspection; a shim with no relay shows what hooking SSL_read and SSL_write costs
-INSPECT_SHIMS = [(Null, None), (TaplineShim, None), (TaplineShim, TaplineInspect), (Proxychains4, Mitmproxy)]
+# Without inspection TLS goes through tapline as it is, and the library in the client taps it.
+INSPECT_SHIMS = [(Null, None), (TaplineShim, None), (None, Tapline), (TaplineShim, Tapline),
+                 (TaplineShim, TaplineInspect), (Proxychains4, Mitmproxy)]

@@ -41,13 +41,14 @@ class Path:
         self.lab, self.relay, self.shim, self.tls = lab, relay, shim, tls
         via = f"{relay.name}" if relay else "direct"
         self.label = f"{shim.name}>{via}" if shim else via
+        self.inspected = tls and relay is not None and relay.inspects
 
     def options(self):
         o = ["-P"] if self.shim and self.relay and self.shim.by_port else []
         if self.relay and not self.shim:
             o += ["-v", f"{self.relay.via}={self.relay.addr}"]
         if self.tls:
-            o += ["-T", self.lab.path("mitm-cas.pem" if self.relay else "origin-ca.pem")]
+            o += ["-T", self.lab.path("mitm-cas.pem" if self.inspected else "origin-ca.pem")]
         return o
 
     def target(self):
@@ -70,7 +71,7 @@ class Path:
                 if not owner:
                     raise Failed(f"origin's peer {facts['xpeer']} is not a socket of this relay")
                 facts["owner"] = open(f"/proc/{owner}/comm").read().strip()
-                if self.tls and "origin CA" in facts["issuer"]:
+                if self.inspected and "origin CA" in facts["issuer"]:
                     raise Failed("the certificate is the origin's own: not inspected")
             elif not facts["direct"]:
                 raise Failed("was expected to be direct, is not")

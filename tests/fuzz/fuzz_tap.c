@@ -14,15 +14,15 @@ struct sent {
         size_t len;
 };
 
-static struct sent *sink; /* where control_report_parts() keeps what is sent */
+static struct sent *sink; /* where ring_report_parts() keeps what is sent */
 static bool to_relay;
 
-int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)
+void ring_report_parts(enum wire_type type, struct iovec *parts, size_t count, bool at_once)
 {
         static _Alignas(8) char packet[WIRE_MAX];
         size_t len = 0;
 
-        REQUIRE(type == WIRE_TAP && count >= 3);
+        REQUIRE(type == WIRE_TAP && count >= 3 && at_once);
         for (size_t i = 0; i < count; i++) {
                 REQUIRE(len + parts[i].iov_len <= sizeof packet);
                 if (parts[i].iov_len > 0)
@@ -36,7 +36,11 @@ int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)
         }
         if (to_relay)
                 tapped_message(fuzz_relay(), 1, (const struct wire_tap *)packet, len);
-        return 0;
+}
+
+bool control_is_absent(void)
+{
+        return false;
 }
 
 bool socket_local(int fd, struct wire_addr *out)

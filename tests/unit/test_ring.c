@@ -1,0 +1,281 @@
+/* preload/ring.c: what several threads write at the same time is read whole, each thread's in its
+ * order, also where positions pass 2^32; what finds no room takes the other way. */
+#include "../../preload/ring.c"
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+enum { THREADS = 4, MESSAGES = 20000, LONGEST = 300 };
+
+/* ---- stand-ins for control.c, and for the relay ---- */
+
+static _Atomic int aside, bells; /* messages that took the other way; rings of the bell */
+static _Atomic int64_t clock_ms = 1;
+
+int control_open(void)
+{
+        return -ECONNREFUSED;
+}
+
+void control_close(int fd)
+{
+        (void)fd;
+}
+
+int control_send(int fd, enum wire_type type, struct wire_head *head, size_t len)
+{
+        (void)fd, (void)type, (void)head, (void)len;
+        return 0;
+}
+
+int control_report(enum wire_type type, struct wire_head *head, size_t len)
+{
+        assert_int_equal(type, WIRE_BELL);
+        assert_int_equal(len, sizeof *head);
+        atomic_fetch_add(&bells, 1);
+        return 0;
+}
+
+void control_complete(enum wire_type type, struct iovec *parts, size_t count)
+{
+        struct wire_head *head = parts[0].iov_base;
+
+        head->type = (uint8_t)type;
+        head->len = 0;
+        for (size_t i = 0; i < count; i++)
+                head->len += (uint32_t)parts[i].iov_len;
+}
+
+int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)
+{
+        (void)type, (void)parts, (void)count;
+        atomic_fetch_add(&aside, 1);
+        return 0;
+}
+
+void control_note_absent(int error)
+{
+        (void)error;
+}
+
+int64_t control_now_ms(void)
+{
+        return atomic_load(&clock_ms);
+}
+
+/* A ring with its positions just before 2^32, for this process. */
+static struct ring *fresh(void)
+{
+        static struct ring r;
+
+        memset(&r, 0, sizeof r);
+        r.taken = r.read = (uint32_t)-4096;
+        atomic_store(&ring, &r);
+        atomic_store(&owner, (pid_t)getpid());
+        aside = bells = 0;
+        return &r;
+}
+
+/* The relay's part, in small: returns the length of the next packet, 0 if there is none. */
+static uint32_t take_out(struct ring *r, unsigned char *packet)
+{
+        uint32_t at = r->read, len = atomic_load(&ring_slot_at(r, at)->len), size;
+
+        if (len == 0)
+                return 0;
+        size = ring_slot_size(len);
+        for (uint32_t i = 0; i < len; i++)
+                packet[i] =
+                        r->data[(at + (uint32_t)sizeof(struct ring_slot) + i) & (RING_DATA - 1)];
+        for (uint32_t i = 0; i < size; i++)
+                r->data[(at + i) & (RING_DATA - 1)] = 0;
+        atomic_store(&r->read, at + size);
+        return len;
+}
+
+static void tell(int thread, int number, size_t len)
+{
+        struct wire_head head = {.tid = thread, .reserved = (uint32_t)number};
+        char text[LONGEST];
+        struct iovec parts[2] = {{&head, sizeof head}, {text, len}};
+
+        memset(text, number & 0xff, len);
+        ring_report_parts(WIRE_TAP, parts, len > 0 ? 2 : 1, false);
+}
+
+/* ---- the tests ---- */
+
+static void *tell_many(void *thread)
+{
+        for (int n = 0; n < MESSAGES; n++) {
+                int before;
+
+                do { /* until it has gone through the ring */
+                        before = atomic_load(&aside);
+                        tell((int)(intptr_t)thread, n, (size_t)(n % LONGEST));
+                        if (atomic_load(&aside) != before)
+                                sched_yield();
+                } while (atomic_load(&aside) != before);
+        }
+        return NULL;
+}
+
+static void test_one_thread(void **state)
+{
+        _Alignas(8) unsigned char packet[4096];
+        struct ring *r = fresh();
+        const struct wire_head *head = (const struct wire_head *)packet;
+
+        (void)state;
+        for (int n = 0; n < 100000; n++) {
+                tell(1, n, (size_t)(n % LONGEST));
+                assert_int_equal(take_out(r, packet), sizeof *head + (size_t)(n % LONGEST));
+                assert_int_equal(head->reserved, n);
+        }
+        assert_int_equal(aside, 0);
+        assert_true(r->read < (uint32_t)-4096); /* gone round */
+}
+
+/* Others of a thread's messages may be told twice (tell_many() cannot know whose it was that went
+ * aside), but none is lost, cut or out of order. */
+static void test_threads(void **state)
+{
+        _Alignas(8) unsigned char packet[4096];
+        struct ring *r = fresh();
+        const struct wire_head *head = (const struct wire_head *)packet;
+        pthread_t threads[THREADS];
+        int next[THREADS] = {0}, done = 0;
+
+        (void)state;
+        for (intptr_t i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, tell_many, (void *)i), 0);
+        while (done < THREADS) {
+                uint32_t len = take_out(r, packet);
+                int n = (int)head->reserved, *expected;
+
+                if (len == 0) {
+                        sched_yield();
+                        continue;
+                }
+                assert_true(head->tid >= 0 && head->tid < THREADS);
+                expected = &next[head->tid];
+                assert_true(n == *expected || n == *expected - 1);
+                assert_int_equal(len, sizeof *head + (size_t)(n % LONGEST));
+                for (uint32_t i = sizeof *head; i < len; i++)
+                        assert_int_equal(packet[i], n & 0xff);
+                if (n < *expected)
+                        continue;
+                *expected = n + 1;
+                done += n + 1 == MESSAGES;
+        }
+        for (int i = 0; i < THREADS; i++)
+                pthread_join(threads[i], NULL);
+}
+
+static void test_full(void **state)
+{
+        struct ring *r = fresh();
+        int count = 0;
+
+        (void)state;
+        for (; aside == 0; count++)
+                tell(1, count, 200);
+        assert_int_equal(count - 1, RING_DATA / ring_slot_size(200 + sizeof(struct wire_head)));
+        assert_true(r->taken - r->read <= RING_DATA);
+}
+
+static void test_bell_only_for_one_asleep(void **state)
+{
+        struct ring *r = fresh();
+
+        (void)state;
+        tell(1, 1, 0);
+        assert_int_equal(bells, 0);
+        r->state = RING_ASLEEP;
+        tell(1, 2, 0);
+        assert_int_equal(bells, 1);
+}
+
+static void test_closed(void **state)
+{
+        struct ring *r = fresh();
+
+        (void)state;
+        r->state = RING_CLOSED;
+        tell(1, 1, 0);
+        assert_int_equal(aside, 1);
+        assert_int_equal(r->taken, r->read);
+        assert_null(ring);
+}
+
+static void test_nobody_reads(void **state)
+{
+        struct ring *r = fresh();
+
+        (void)state;
+        tell(1, 1, 0);
+        tell(1, 2, 0);
+        clock_ms += RING_DEAD_MS;
+        tell(1, 3, 0);
+        assert_int_equal(aside, 0);
+        clock_ms += 1;
+        tell(1, 4, 0);
+        assert_int_equal(aside, 1);
+        assert_null(ring);
+        assert_int_equal(r->taken - r->read, 3 * ring_slot_size(sizeof(struct wire_head)));
+}
+
+/* A pause in which nothing was told is no sign of death. */
+static void test_pause(void **state)
+{
+        _Alignas(8) unsigned char packet[4096];
+        struct ring *r = fresh();
+
+        (void)state;
+        for (int n = 0; n < 5; n++) {
+                tell(1, n, 0);
+                assert_true(take_out(r, packet) > 0);
+                clock_ms += 10L * RING_DEAD_MS;
+        }
+        tell(1, 5, 0);
+        tell(1, 6, 0);
+        assert_int_equal(aside, 0);
+}
+
+static void test_another_process(void **state)
+{
+        fresh();
+        (void)state;
+        atomic_store(&owner, (pid_t)getpid() + 1); /* as after fork(2) */
+        tell(1, 1, 0);
+        assert_int_equal(aside, 1);
+        assert_null(ring);
+}
+
+static void test_not_later(void **state)
+{
+        struct wire_head head = {0};
+        struct iovec part = {&head, sizeof head};
+
+        fresh();
+        (void)state;
+        ring_report_parts(WIRE_TAP, &part, 1, true);
+        assert_int_equal(aside, 1);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_one_thread), cmocka_unit_test(test_threads),
+                cmocka_unit_test(test_full),       cmocka_unit_test(test_bell_only_for_one_asleep),
+                cmocka_unit_test(test_closed),     cmocka_unit_test(test_nobody_reads),
+                cmocka_unit_test(test_pause),      cmocka_unit_test(test_another_process),
+                cmocka_unit_test(test_not_later),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
