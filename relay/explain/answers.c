@@ -64,15 +64,17 @@ static struct answer *entry_of(struct answers *answers, struct answer **all, cha
                 return a;
         }
         a = key != NULL ? calloc(1, sizeof *a) : NULL;
-        if (a == NULL) {
-                answers->oom = true;
-                free(key);
-                return NULL;
+        if (a != NULL) {
+                a->key = key;
+                a->good_us = a->whole_us = -1;
+                HASH_ADD_KEYPTR(hh, *all, a->key, strlen(a->key), a);
+                if (a->hh.tbl != NULL)
+                        return a;
         }
-        a->key = key;
-        a->good_us = a->whole_us = -1;
-        HASH_ADD_KEYPTR(hh, *all, a->key, strlen(a->key), a);
-        return a;
+        answers->oom = true;
+        free(a);
+        free(key);
+        return NULL;
 }
 
 /* Parts of a file are asked for one after the other, which is no repetition. */

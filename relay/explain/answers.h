@@ -19,7 +19,7 @@ struct answer {
 
 struct answers {
         struct answer *urls, *names;
-        bool oom;
+        bool oom; /* some are missing */
 };
 
 /* answers_fini in any case. */

@@ -52,15 +52,16 @@ static struct fact *fact_of(struct comparison *c, enum topic topic, const char *
                 return fact;
         }
         fact = calloc(1, sizeof *fact);
-        if (fact == NULL || id == NULL) {
-                c->oom = true;
-                free(id);
-                free(fact);
-                return NULL;
+        if (fact != NULL && id != NULL) {
+                *fact = (struct fact){.id = id, .topic = topic, .key = id + 2};
+                HASH_ADD_KEYPTR(hh, c->facts, fact->id, strlen(fact->id), fact);
+                if (fact->hh.tbl != NULL)
+                        return fact;
         }
-        *fact = (struct fact){.id = id, .topic = topic, .key = id + 2};
-        HASH_ADD_KEYPTR(hh, c->facts, fact->id, strlen(fact->id), fact);
-        return fact;
+        c->oom = true;
+        free(id);
+        free(fact);
+        return NULL;
 }
 
 static void add(struct comparison *c, enum topic topic, const char *key, const char *value)

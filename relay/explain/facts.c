@@ -41,12 +41,11 @@ static struct process *new_process(struct facts *facts, int64_t pid, int64_t ppi
                 facts->oom = true;
                 return NULL;
         }
-        p->pid = pid;
-        p->ppid = ppid;
+        *p = (struct process){.pid = pid, .ppid = ppid, .next = facts->all_processes};
         p->tool = parent != NULL ? parent->tool : facts->tool;
-        p->next = facts->all_processes;
         facts->all_processes = p;
         HASH_ADD(hh, facts->processes, pid, sizeof p->pid, p);
+        facts->oom = facts->oom || p->hh.tbl == NULL;
         return p;
 }
 
@@ -86,12 +85,15 @@ static struct flow *flow_of(struct facts *facts, const json_t *event)
 
         if (flow == NULL && id > 0) {
                 flow = calloc(1, sizeof *flow);
-                if (flow == NULL) {
+                if (flow != NULL) {
+                        flow->id = id;
+                        HASH_ADD(hh, facts->flows, id, sizeof flow->id, flow);
+                }
+                if (flow == NULL || flow->hh.tbl == NULL) {
                         facts->oom = true;
+                        free(flow);
                         return NULL;
                 }
-                flow->id = id;
-                HASH_ADD(hh, facts->flows, id, sizeof flow->id, flow);
         }
         if (flow != NULL && flow->process == NULL)
                 flow->process = process_of(facts, event);
@@ -128,15 +130,16 @@ static struct host *new_host(struct facts *facts, char *key)
 {
         struct host *host = calloc(1, sizeof *host);
 
-        if (host == NULL || key == NULL) {
-                facts->oom = true;
-                free(host);
-                free(key);
-                return NULL;
+        if (host != NULL && key != NULL) {
+                *host = (struct host){key, -1, -1, -1, -1, {0}};
+                HASH_ADD_KEYPTR(hh, facts->hosts, host->name, strlen(host->name), host);
+                if (host->hh.tbl != NULL)
+                        return host;
         }
-        *host = (struct host){key, -1, -1, -1, -1, {0}};
-        HASH_ADD_KEYPTR(hh, facts->hosts, host->name, strlen(host->name), host);
-        return host;
+        facts->oom = true;
+        free(host);
+        free(key);
+        return NULL;
 }
 
 /* The host's entry for writing. NULL if it has no name. */
@@ -183,6 +186,7 @@ static void on_process(struct facts *facts, const json_t *event)
 static void add_alias(struct facts *facts, const char *address, const char *name)
 {
         struct alias *alias = NULL;
+        char *copy;
 
         /* Everything on this machine shares loopback; the port tells it apart, not a name. */
         if (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0)
@@ -193,15 +197,16 @@ static void add_alias(struct facts *facts, const char *address, const char *name
                 return;
         }
         alias = calloc(1, sizeof *alias);
-        if (alias != NULL)
-                alias->address = strdup(address);
-        if (alias == NULL || alias->address == NULL) {
-                facts->oom = true;
-                free(alias);
-                return;
+        copy = strdup(address);
+        if (alias != NULL && copy != NULL) {
+                *alias = (struct alias){.address = copy, .name = name};
+                HASH_ADD_KEYPTR(hh, facts->aliases, copy, strlen(copy), alias);
+                if (alias->hh.tbl != NULL)
+                        return;
         }
-        alias->name = name;
-        HASH_ADD_KEYPTR(hh, facts->aliases, alias->address, strlen(alias->address), alias);
+        facts->oom = true;
+        free(alias);
+        free(copy);
 }
 
 static void on_lookup(struct facts *facts, const json_t *event)
@@ -289,13 +294,14 @@ static void on_request(struct facts *facts, const json_t *event)
         if (r != NULL || id < 0)
                 return;
         r = calloc(1, sizeof *r);
-        if (r == NULL) {
-                facts->oom = true;
-                return;
+        if (r != NULL) {
+                *r = (struct request){.id = id, .event = event};
+                HASH_ADD(hh, facts->requests, id, sizeof r->id, r);
+                if (r->hh.tbl != NULL)
+                        return;
         }
-        r->id = id;
-        r->event = event;
-        HASH_ADD(hh, facts->requests, id, sizeof r->id, r);
+        facts->oom = true;
+        free(r);
 }
 
 const json_t *facts_request(const struct facts *facts, const json_t *response)
@@ -380,9 +386,9 @@ static const json_t *answer_before(const struct facts *facts, const struct proce
 static void on_file(struct facts *facts, const json_t *event, size_t at)
 {
         struct process *p = process_of(facts, event);
-        struct file_fault *grown;
+        struct file_fault *grown =
+                reallocarray(facts->faults, facts->fault_count + 1, sizeof *grown);
 
-        grown = reallocarray(facts->faults, facts->fault_count + 1, sizeof *grown);
         if (grown == NULL) {
                 facts->oom = true;
                 return;

@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-/* Out of memory, uthash loses the entry and does not end the program. */
+/* Out of memory, uthash does not take the entry (its hh.tbl is NULL then) and does not end the
+ * program. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 

@@ -27,7 +27,7 @@ static json_t *text_or(const json_t *event, const char *key, const char *fallbac
         return json_string(text != NULL ? text : fallback);
 }
 
-static struct exchange *exchange_of(struct exchange **all, const json_t *event)
+static struct exchange *exchange_of(struct exchange **all, const json_t *event, bool *oom)
 {
         int64_t id = event_get_int(event, "request", -1);
         struct exchange *x = NULL;
@@ -38,22 +38,27 @@ static struct exchange *exchange_of(struct exchange **all, const json_t *event)
         if (x != NULL)
                 return x;
         x = calloc(1, sizeof *x);
-        if (x == NULL)
-                return NULL;
-        x->id = id;
-        HASH_ADD(hh, *all, id, sizeof x->id, x);
-        return x;
+        if (x != NULL) {
+                x->id = id;
+                HASH_ADD(hh, *all, id, sizeof x->id, x);
+                if (x->hh.tbl != NULL)
+                        return x;
+        }
+        *oom = true;
+        free(x);
+        return NULL;
 }
 
-static struct exchange *gather(const struct record_events *events)
+static struct exchange *gather(const struct record_events *events, bool *oom)
 {
         struct exchange *all = NULL;
 
         for (size_t i = 0; i < events->count; i++) {
                 const json_t *event = events->items[i];
                 bool response = event_is(event, "http.response");
-                struct exchange *x =
-                        response || event_is(event, "http.body") ? exchange_of(&all, event) : NULL;
+                struct exchange *x = response || event_is(event, "http.body")
+                                             ? exchange_of(&all, event, oom)
+                                             : NULL;
 
                 if (x != NULL && response)
                         x->response = event;
@@ -173,9 +178,11 @@ static json_t *failed_entry(const json_t *event)
         return entry;
 }
 
+/* NULL when out of memory. */
 static json_t *entries_of(const struct record_events *events)
 {
-        struct exchange *all = gather(events), *x, *next;
+        bool oom = false;
+        struct exchange *all = gather(events, &oom), *x, *next;
         json_t *list = json_array();
 
         for (size_t i = 0; i < events->count; i++) {
@@ -193,6 +200,10 @@ static json_t *entries_of(const struct record_events *events)
         {
                 HASH_DEL(all, x);
                 free(x);
+        }
+        if (oom) {
+                json_decref(list);
+                return NULL;
         }
         return list;
 }

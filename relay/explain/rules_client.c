@@ -30,29 +30,33 @@ static bool closed_early(const struct flow *flow, const json_t *answer)
                after_us < EARLY_MS * 1000;
 }
 
-static struct attempt *attempt_of(struct attempt **all, int64_t pid, const char *url)
+static struct attempt *attempt_of(struct attempt **all, int64_t pid, const char *url, bool *oom)
 {
         char *key = text_format("%lld %s", (long long)pid, url);
         struct attempt *a = NULL;
 
         if (key != NULL)
                 HASH_FIND_STR(*all, key, a);
-        if (key == NULL || a != NULL) {
+        if (a != NULL) {
                 free(key);
                 return a;
         }
-        a = calloc(1, sizeof *a);
-        if (a == NULL) {
-                free(key);
-                return NULL;
+        a = key != NULL ? calloc(1, sizeof *a) : NULL;
+        if (a != NULL) {
+                a->key = key;
+                a->url = url;
+                HASH_ADD_KEYPTR(hh, *all, a->key, strlen(a->key), a);
+                if (a->hh.tbl != NULL)
+                        return a;
         }
-        a->key = key;
-        a->url = url;
-        HASH_ADD_KEYPTR(hh, *all, a->key, strlen(a->key), a);
-        return a;
+        *oom = true;
+        free(a);
+        free(key);
+        return NULL;
 }
 
-static void take_answer(const struct facts *facts, const json_t *event, struct attempt **all)
+static void take_answer(const struct facts *facts, const json_t *event, struct attempt **all,
+                        bool *oom)
 {
         const struct flow *flow = facts_flow(facts, event);
         const char *url = event_get_str(event, "url");
@@ -64,7 +68,7 @@ static void take_answer(const struct facts *facts, const json_t *event, struct a
         if (flow == NULL || flow->close == NULL || url == NULL || status < 200 || status >= 400 ||
             !closed_early(flow, event))
                 return;
-        a = attempt_of(all, event_get_int(event, "pid", 0), url);
+        a = attempt_of(all, event_get_int(event, "pid", 0), url, oom);
         if (a == NULL || a->last_flow == flow->id)
                 return;
         a->last_flow = flow->id;
@@ -108,7 +112,7 @@ static void rule_gave_up(const struct facts *facts, struct findings *findings)
                 return;
         for (size_t i = 0; i < facts->events->count; i++)
                 if (event_is(facts->events->items[i], "http.response"))
-                        take_answer(facts, facts->events->items[i], &all);
+                        take_answer(facts, facts->events->items[i], &all, &findings->oom);
         for (a = all; a != NULL; a = a->hh.next)
                 if ((a->count >= WHOLE_ATTEMPTS || a->broken >= BROKEN_ATTEMPTS) &&
                     (worst == NULL || a->count > worst->count))

@@ -295,5 +295,6 @@ void rules_http(const struct facts *facts, struct findings *findings)
         for (size_t i = 0; i < all.count; i++)
                 report_group(facts, &all.groups[i], findings);
         rule_redirects(facts, &answers, findings);
+        findings->oom = findings->oom || answers.oom;
         answers_fini(&answers);
 }

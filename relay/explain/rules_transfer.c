@@ -82,7 +82,7 @@ static void take_body(const struct facts *facts, const struct answers *answers, 
 
 /* ---- answers that did not begin ---- */
 
-static struct answered *answered_ids(const struct facts *facts)
+static struct answered *answered_ids(const struct facts *facts, bool *oom)
 {
         struct answered *all = NULL, *one;
 
@@ -92,11 +92,17 @@ static struct answered *answered_ids(const struct facts *facts)
                 if (id < 0 || !event_is(facts->events->items[i], "http.response"))
                         continue;
                 HASH_FIND(hh, all, &id, sizeof id, one);
-                one = one == NULL ? calloc(1, sizeof *one) : NULL;
-                if (one == NULL)
+                if (one != NULL)
                         continue;
-                one->id = id;
-                HASH_ADD(hh, all, id, sizeof one->id, one);
+                one = calloc(1, sizeof *one);
+                if (one != NULL) {
+                        one->id = id;
+                        HASH_ADD(hh, all, id, sizeof one->id, one);
+                        if (one->hh.tbl != NULL)
+                                continue;
+                }
+                *oom = true;
+                free(one);
         }
         return all;
 }
@@ -300,7 +306,7 @@ static void rule_storm(const struct answers *answers, struct findings *findings)
 
 void rules_transfer(const struct facts *facts, struct findings *findings)
 {
-        struct answered *ids = answered_ids(facts), *one, *next;
+        struct answered *ids = answered_ids(facts, &findings->oom), *one, *next;
         struct netfaults all = {0};
         struct answers answers;
 
@@ -318,6 +324,7 @@ void rules_transfer(const struct facts *facts, struct findings *findings)
         for (size_t i = 0; i < all.count; i++)
                 report_group(facts, &all.groups[i], findings);
         rule_storm(&answers, findings);
+        findings->oom = findings->oom || answers.oom;
         answers_fini(&answers);
         HASH_ITER(hh, ids, one, next)
         {

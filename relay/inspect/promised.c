@@ -24,7 +24,6 @@ struct registry {
 
 struct promised {
         struct entry *by_url; /* owned hash, in the order of their age */
-        unsigned count;
         struct registry registries[REGISTRIES_MAX];
         unsigned next_registry;
 };
@@ -37,7 +36,6 @@ struct promised *promised_new(void)
 static void drop(struct promised *table, struct entry *entry)
 {
         HASH_DEL(table->by_url, entry);
-        table->count--;
         free(entry);
 }
 
@@ -87,10 +85,11 @@ void promised_add(struct promised *table, const char *url, const struct checksum
         old = find(table, entry->key);
         if (old)
                 drop(table, old);
-        if (table->count == PROMISED_MAX)
+        if (HASH_COUNT(table->by_url) == PROMISED_MAX)
                 drop(table, table->by_url);
         HASH_ADD(hh, table->by_url, key, KEY_LEN, entry);
-        table->count++;
+        if (!entry->hh.tbl)
+                free(entry);
 }
 
 bool promised_find(const struct promised *table, const char *url, struct checksum *sum,
@@ -117,21 +116,38 @@ void promised_move(struct promised *table, const char *from, const char *to)
 
 /* ---- Cargo ---- */
 
+/* The one with this root, or the one that was set longest ago. */
+static struct registry *place_of(struct promised *table, const char *root)
+{
+        struct registry *r;
+
+        for (unsigned i = 0; i < REGISTRIES_MAX; i++) {
+                r = &table->registries[i];
+                if (r->root && !strcmp(r->root, root))
+                        return r;
+        }
+        r = &table->registries[table->next_registry];
+        table->next_registry = (table->next_registry + 1) % REGISTRIES_MAX;
+        return r;
+}
+
 void promised_set_registry(struct promised *table, const char *config_url, const char *template)
 {
         const char *slash = strrchr(config_url, '/');
-        struct registry *r = &table->registries[table->next_registry];
         char *root = slash ? strndup(config_url, (size_t)(slash - config_url) + 1) : NULL;
+        char *copy = strdup(template);
+        struct registry *r;
 
-        for (unsigned i = 0; root && i < REGISTRIES_MAX; i++)
-                if (table->registries[i].root && !strcmp(table->registries[i].root, root))
-                        r = &table->registries[i];
-        if (r == &table->registries[table->next_registry])
-                table->next_registry = (table->next_registry + 1) % REGISTRIES_MAX;
+        if (!root || !copy) {
+                free(root);
+                free(copy);
+                return;
+        }
+        r = place_of(table, root);
         free(r->root);
         free(r->template);
         r->root = root;
-        r->template = root ? strdup(template) : NULL;
+        r->template = copy;
 }
 
 static const struct registry *registry_of(const struct promised *table, const char *page_url)
