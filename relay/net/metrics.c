@@ -155,7 +155,7 @@ static void print_flows(FILE *out, const struct metrics *m, const struct now *no
              "Connections of clients and programs so far, open ones included, by kind.");
         for (size_t i = 0; i < METRICS_KINDS; i++)
                 fprintf(out, "tapline_connections_total{kind=\"%s\"} %llu\n", kinds[i],
-                        (unsigned long long)(m->opened[i] + now->by_kind[i]));
+                        (unsigned long long)m->opened[i] + now->by_kind[i]);
         head(out, "tapline_connections_closed_total", "counter",
              "Connections that have ended, by kind and how.");
         for (size_t i = 0; i < METRICS_KINDS; i++)
@@ -168,8 +168,8 @@ static void print_flows(FILE *out, const struct metrics *m, const struct now *no
         fprintf(out,
                 "tapline_bytes_total{direction=\"client_to_server\"} %llu\n"
                 "tapline_bytes_total{direction=\"server_to_client\"} %llu\n",
-                (unsigned long long)(m->client_to_server + now->client_to_server),
-                (unsigned long long)(m->server_to_client + now->server_to_client));
+                (unsigned long long)m->client_to_server + now->client_to_server,
+                (unsigned long long)m->server_to_client + now->server_to_client);
 }
 
 static void print_dials(FILE *out, const struct metrics *m)
