@@ -16,18 +16,20 @@ trap 'exit 130' HUP INT TERM PIPE
 run() {
         title=$1
         shift
+        began=$(date +%s)
         printf '== %s\n' "$title"
         if ! "$@" >"$work/log" 2>&1; then
                 cat "$work/log"
                 failed="$failed $title;"
         fi
+        printf '   %s s\n' $(($(date +%s) - began))
 }
 
 queue=$(echo '#include <sys/queue.h>' | gcc -E -M -x c - | tr ' ' '\n' | grep 'sys/queue\.h$')
 
 sources=$(find include preload relay tests -name '*.[ch]' | sort)
 units=$(find preload relay -name '*.c' | sort)
-jobs=$(getconf _NPROCESSORS_ONLN)
+export JOBS="${JOBS:-$(getconf _NPROCESSORS_ONLN)}"
 # The page's style and script as strings, which the builds below make.
 relay_flags="-std=gnu11 -D_GNU_SOURCE -Irelay -Iinclude -I$work/gcc/page -DTAPLINE_LIBDIR=\"/l\" -DTAPLINE_DATADIR=\"/d\""
 preload_flags='-std=gnu11 -D_GNU_SOURCE -Ipreload -Iinclude'
@@ -38,7 +40,7 @@ tidy() {
         shift
         find "$folder" -name '*.c' -print0 | {
                 # shellcheck disable=SC2016
-                FLAGS="$*" xargs -0 -r -n 3 -P "$jobs" sh -c 'clang-tidy --quiet "$@" -- $FLAGS' sh
+                FLAGS="$*" xargs -0 -r -n 3 -P "$JOBS" sh -c 'clang-tidy --quiet "$@" -- $FLAGS' sh
         }
 }
 
@@ -47,12 +49,12 @@ tidy() {
         run "clang-format" clang-format --dry-run -Werror $sources
         for compiler in gcc clang; do
                 run "$compiler, warnings are errors" \
-                        make -s -j "$jobs" CC="$compiler" WERROR=1 B="$work/$compiler" all
+                        make -s -j "$JOBS" CC="$compiler" WERROR=1 B="$work/$compiler" all
         done
         # It does not read system headers, except those whose macros look like functions; with those
         # it takes the variable of a loop over a list for uninitialised.
         run "cppcheck" cppcheck --quiet --std=c11 --enable=warning,performance,portability \
-                --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -j "$jobs" \
+                --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem -j "$JOBS" \
                 --suppress=internalAstError --suppress=uninitvar \
                 --include="$queue" --include=/usr/include/uthash.h --include=/usr/include/utlist.h \
                 -D_GNU_SOURCE -D__x86_64__ -DTAPLINE_LIBDIR='""' -DTAPLINE_DATADIR='""' '-DElfW(type)=Elf64_##type' \
