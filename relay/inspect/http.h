@@ -73,6 +73,8 @@ struct http_events {
         bool (*wants_body)(void *ctx, unsigned index);
         void (*body_end)(void *ctx, unsigned index, const struct http_end *end);
         void (*goaway)(void *ctx, const struct http_goaway *goaway);
+        /* HTTP/2: there was no memory for what ("a request"), which is not told. May be NULL. */
+        void (*lost)(void *ctx, const char *what);
         /* The observer gives up on what it cannot understand or keep; why is one clause. May be
          * NULL where http2.c is not fed. */
         void (*stopped)(void *ctx, const char *why);

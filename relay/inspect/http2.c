@@ -86,6 +86,12 @@ static const char *error_name(uint32_t code)
         return code < sizeof names / sizeof *names ? names[code] : "UNKNOWN";
 }
 
+static void lose(struct http2 *h, const char *what)
+{
+        if (h->events->lost)
+                h->events->lost(h->ctx, what);
+}
+
 /* ---- streams ---- */
 
 static struct stream *stream_get(struct http2 *h, uint32_t id)
@@ -104,10 +110,15 @@ static void stream_drop(struct http2 *h, struct stream *s)
 
 static struct stream *stream_add(struct http2 *h, uint32_t id)
 {
-        struct stream *s = HASH_COUNT(h->streams) < STREAMS_CAP ? calloc(1, sizeof *s) : NULL;
+        struct stream *s;
 
-        if (!s)
+        if (HASH_COUNT(h->streams) >= STREAMS_CAP)
                 return NULL;
+        s = calloc(1, sizeof *s);
+        if (!s) {
+                lose(h, "a request");
+                return NULL;
+        }
         s->id = id;
         s->stated = -1;
         HASH_ADD(hh, h->streams, id, sizeof s->id, s);
@@ -155,29 +166,37 @@ static void stream_end(struct http2 *h, struct stream *s, struct http_end *end)
 
 /* ---- heads ---- */
 
-static void on_request(struct http2 *h, uint32_t id, struct http_head *head)
+/* A plain CONNECT has no path: RFC 9113 section 8.5. */
+static bool is_request(const struct http_head *head)
 {
-        struct stream *s = head->method && head->target_len ? stream_add(h, id) : NULL;
+        return head->method && (head->target_len || !strcmp(head->method, "CONNECT"));
+}
 
-        if (!s && head->method && !strcmp(head->method, "CONNECT"))
-                s = stream_add(h, id); /* a plain CONNECT has no path (RFC 9113 section 8.5) */
+static void on_request(struct http2 *h, uint32_t id, struct http2_head *block)
+{
+        struct http_head head;
+        struct stream *s;
+
+        if (block->starved) {
+                lose(h, "a request");
+                return;
+        }
+        http2_head_describe(block, &head);
+        s = is_request(&head) ? stream_add(h, id) : NULL;
         if (!s)
                 return;
-        s->asks_head = !strcmp(head->method, "HEAD");
-        head->stream = id;
-        h->events->request(h->ctx, id, head);
+        s->asks_head = !strcmp(head.method, "HEAD");
+        head.stream = id;
+        h->events->request(h->ctx, id, &head);
 }
 
 static void on_client_head(struct http2 *h, const struct block *block)
 {
-        struct http_head head;
-
         /* Even ones are the server's. What comes later on the same stream are trailers. */
         if (!(block->stream & 1) || block->stream <= h->last_request)
                 return;
         h->last_request = block->stream;
-        http2_head_describe(&h->client.head, &head);
-        on_request(h, block->stream, &head);
+        on_request(h, block->stream, &h->client.head);
 }
 
 static void on_trailers(struct http2 *h, struct stream *s, const struct http_head *head)
@@ -197,6 +216,11 @@ static void on_server_head(struct http2 *h, const struct block *block)
 
         if (!s)
                 return;
+        if (h->server.head.starved) {
+                lose(h, s->answered ? "the end of an answer" : "an answer");
+                stream_drop(h, s);
+                return;
+        }
         http2_head_describe(&h->server.head, &head);
         if (s->answered) {
                 if (block->ends_stream)
@@ -216,13 +240,10 @@ static void on_server_head(struct http2 *h, const struct block *block)
 
 static void on_promise(struct http2 *h, const struct block *block)
 {
-        struct http_head head;
-
         if (block->promised & 1 || block->promised <= h->last_promise)
                 return;
         h->last_promise = block->promised;
-        http2_head_describe(&h->server.head, &head);
-        on_request(h, block->promised, &head);
+        on_request(h, block->promised, &h->server.head);
 }
 
 static void on_block_end(struct http2 *h, struct side *side)

@@ -30,13 +30,14 @@ void http2_head_reset(struct http2_head *head)
         head->text = NULL;
         head->headers = NULL;
         head->len = head->cap = head->count = head->room = 0;
-        head->clipped = false;
+        head->clipped = head->starved = false;
 }
 
 void http2_head_fini(struct http2_head *head)
 {
         http2_head_reset(head);
-        nghttp2_hd_inflate_del(head->inflater);
+        if (head->inflater != NULL)
+                nghttp2_hd_inflate_del(head->inflater);
         head->inflater = NULL;
 }
 
@@ -57,6 +58,12 @@ static void set_table(struct http2_head *head)
                 head->table_set = head->table_max;
 }
 
+static bool starve(struct http2_head *head)
+{
+        head->starved = true;
+        return false;
+}
+
 static bool reserve(struct http2_head *head, size_t len)
 {
         if (len > TEXT_CAP - head->len || head->count == HEADERS_CAP)
@@ -67,7 +74,7 @@ static bool reserve(struct http2_head *head, size_t len)
                         cap *= 2;
                 char *text = realloc(head->text, cap);
                 if (!text)
-                        return false;
+                        return starve(head);
                 head->text = text;
                 head->cap = cap;
         }
@@ -75,7 +82,7 @@ static bool reserve(struct http2_head *head, size_t len)
                 size_t room = head->room ? head->room * 2 : 16;
                 struct http_header *headers = realloc(head->headers, room * sizeof *headers);
                 if (!headers)
-                        return false;
+                        return starve(head);
                 head->headers = headers;
                 head->room = room;
         }

@@ -17,10 +17,13 @@ struct http2_head {
         struct http_header *headers; /* owned; lengths only until described */
         size_t count, room;
         bool clipped;
+        bool starved; /* for want of memory: what was kept may say something else */
 };
 
 /* Returns 0 or -ENOMEM. */
 int http2_head_init(struct http2_head *head);
+
+/* Also where init failed, or was not reached: all is zero. */
 void http2_head_fini(struct http2_head *head);
 
 /* The reader's SETTINGS_HEADER_TABLE_SIZE was seen. A writer that keeps to a smaller one says so

@@ -58,6 +58,14 @@ static void note_stop(const struct recorder_origin *origin, const char *protocol
         record_note(origin->record, &origin->who, origin->flow, note);
 }
 
+static void note_lost(const struct recorder_origin *origin, const char *what)
+{
+        char note[200];
+
+        snprintf(note, sizeof note, "%s on this connection is not recorded: out of memory", what);
+        record_note(origin->record, &origin->who, origin->flow, note);
+}
+
 static int64_t now_us(void)
 {
         struct timespec ts;
@@ -91,14 +99,15 @@ static void on_request(void *ctx, unsigned index, const struct http_head *head)
         struct event e;
 
         if (!p) {
-                record_note(r->origin.record, &r->origin.who, r->origin.flow,
-                            "a request on this connection is not recorded: out of memory");
+                note_lost(&r->origin, "a request");
                 return;
         }
         p->index = index;
         p->number = ++*r->origin.next_request;
         p->head_us = now_us();
         p->url = http_event_url(&r->origin, head);
+        if (!p->url)
+                note_lost(&r->origin, "the URL of a request");
         p->is_head = head->method && strcmp(head->method, "HEAD") == 0;
         p->is_cargo = page_is_for_cargo(head);
         DL_APPEND(r->pending, p);
@@ -270,6 +279,13 @@ static void on_stopped(void *ctx, const char *why)
         note_stop(&r->origin, r->http2 ? "HTTP/2" : "HTTP", why);
 }
 
+static void on_lost(void *ctx, const char *what)
+{
+        struct recorder *r = ctx;
+
+        note_lost(&r->origin, what);
+}
+
 static const struct http_events events = {
         .request = on_request,
         .response = on_response,
@@ -277,6 +293,7 @@ static const struct http_events events = {
         .wants_body = wants_body,
         .body_end = on_body_end,
         .goaway = on_goaway,
+        .lost = on_lost,
         .stopped = on_stopped,
 };
 

@@ -1,6 +1,7 @@
 /* http2.c: conversations are fed whole, byte by byte and in random pieces against a guard page, and
  * must tell the same story; what is malformed ends in one word about it and nothing else. */
 #include "http2_talk.h"
+#include "inspect/http2_head.h"
 
 static void test_exchange(void **state)
 {
@@ -343,6 +344,16 @@ static void test_noise(void **state)
         talk_free(t);
 }
 
+/* The relay died when there was no memory for an inflater: what was not made was freed. */
+static void test_end_of_a_head_that_failed(void **state)
+{
+        struct http2_head head = {0};
+
+        (void)state;
+        http2_head_fini(&head);
+        assert_null(head.inflater);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -361,6 +372,7 @@ int main(void)
                 cmocka_unit_test(test_endless_block),
                 cmocka_unit_test(test_skip),
                 cmocka_unit_test(test_noise),
+                cmocka_unit_test(test_end_of_a_head_that_failed),
         };
 
         srand(1);
