@@ -6,13 +6,9 @@
 
 #include "explain/explain.h"
 #include "explain/tools.h"
+#include "record/hash.h"
 
 #include <stdint.h>
-
-/* Out of memory, uthash does not take the entry (its hh.tbl is NULL then) and does not end the
- * program. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 struct process {
         int64_t pid, ppid;

@@ -2,13 +2,11 @@
  * gets at them; see anchors.h. The certificates of a name are decoded when that name is first
  * asked for. Bundles themselves are bundle.c. */
 #include "inspect/anchors.h"
+#include "record/hash.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>

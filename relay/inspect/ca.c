@@ -4,6 +4,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED /* for new_leaf_key() alone */
 #include "inspect/ca.h"
 #include "inspect/leaf.h"
+#include "record/hash.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -66,12 +66,17 @@ struct ca *ca_new(void)
         return NULL;
 }
 
-static void drop_leaf(struct ca *ca, struct leaf *leaf)
+static void leaf_free(struct leaf *leaf)
 {
-        HASH_DEL(ca->leafs, leaf);
         X509_free(leaf->cert);
         free(leaf->key);
         free(leaf);
+}
+
+static void drop_leaf(struct ca *ca, struct leaf *leaf)
+{
+        HASH_DEL(ca->leafs, leaf);
+        leaf_free(leaf);
 }
 
 static void join_rsa(struct ca *ca)
@@ -139,6 +144,16 @@ static EVP_PKEY *leaf_key(struct ca *ca, bool rsa)
         return ca->leaf_rsa;
 }
 
+/* Takes it over, also on failure. Behind all others: the table is in order of use. */
+static struct leaf *put_leaf(struct ca *ca, struct leaf *leaf)
+{
+        HASH_ADD_KEYPTR(hh, ca->leafs, leaf->key, strlen(leaf->key), leaf);
+        if (leaf->hh.tbl)
+                return leaf;
+        leaf_free(leaf);
+        return NULL;
+}
+
 /* Takes cert over, also on failure. */
 static struct leaf *keep_leaf(struct ca *ca, const char *key, X509 *cert)
 {
@@ -155,8 +170,7 @@ static struct leaf *keep_leaf(struct ca *ca, const char *key, X509 *cert)
         leaf->cert = cert;
         if (HASH_COUNT(ca->leafs) >= CACHE_CAP)
                 drop_leaf(ca, ca->leafs);
-        HASH_ADD_KEYPTR(hh, ca->leafs, leaf->key, strlen(leaf->key), leaf);
-        return leaf;
+        return put_leaf(ca, leaf);
 }
 
 static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_PKEY *key,
@@ -168,10 +182,8 @@ static struct leaf *get_leaf(struct ca *ca, const char *name, X509 *origin, EVP_
         cache_key(cached_as, sizeof cached_as, name, origin, flags);
         HASH_FIND_STR(ca->leafs, cached_as, leaf);
         if (leaf) {
-                /* The table is in order of use. */
                 HASH_DEL(ca->leafs, leaf);
-                HASH_ADD_KEYPTR(hh, ca->leafs, leaf->key, strlen(leaf->key), leaf);
-                return leaf;
+                return put_leaf(ca, leaf);
         }
         X509 *cert = leaf_make(ca->cert, ca->key, key, name, origin, !(flags & LEAF_LAX));
         return cert ? keep_leaf(ca, cached_as, cert) : NULL;

@@ -4,10 +4,10 @@
 #include "inspect/http2.h"
 #include "inspect/http2_frame.h"
 #include "inspect/http2_head.h"
+#include "record/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 enum {
         STREAMS_CAP = 2000, /* open at once; further ones are not followed */
@@ -115,14 +115,16 @@ static struct stream *stream_add(struct http2 *h, uint32_t id)
         if (HASH_COUNT(h->streams) >= STREAMS_CAP)
                 return NULL;
         s = calloc(1, sizeof *s);
-        if (!s) {
-                lose(h, "a request");
-                return NULL;
+        if (s) {
+                s->id = id;
+                s->stated = -1;
+                HASH_ADD(hh, h->streams, id, sizeof s->id, s);
+                if (s->hh.tbl)
+                        return s;
         }
-        s->id = id;
-        s->stated = -1;
-        HASH_ADD(hh, h->streams, id, sizeof s->id, s);
-        return s;
+        lose(h, "a request");
+        free(s);
+        return NULL;
 }
 
 static void release(struct http2 *h)

@@ -5,6 +5,7 @@
 #include "inspect/handshake.h"
 #include "inspect/secret_file.h"
 #include "inspect/wire.h"
+#include "record/hash.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include <openssl/err.h>
 
@@ -233,6 +233,8 @@ void inspector_add_distrusted(struct inspector *in, const char *name)
         if (HASH_COUNT(in->distrusted) >= DISTRUSTED_CAP)
                 drop_distrusted(in, in->distrusted);
         HASH_ADD_STR(in->distrusted, name, d);
+        if (!d->hh.tbl)
+                free(d);
 }
 
 char *inspector_take_chunk(struct inspector *in)

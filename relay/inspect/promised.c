@@ -1,13 +1,11 @@
 /* What index pages promise; see promised.h. */
 #include "inspect/promised.h"
+#include "record/hash.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 enum { KEY_LEN = 16, REGISTRIES_MAX = 8, URL_CAP = 4096 };
 

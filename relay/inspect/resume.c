@@ -2,12 +2,12 @@
  * was verified for and all that was offered, so a session is never used for anything else. Used by
  * origin.c and its callbacks. */
 #include "inspect/resume.h"
+#include "record/hash.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <uthash.h>
 
 enum {
         KEPT_CAP = 256,
@@ -30,11 +30,26 @@ struct resume *resume_new(void)
         return calloc(1, sizeof(struct resume));
 }
 
+static void kept_free(struct kept *k)
+{
+        SSL_SESSION_free(k->session);
+        free(k);
+}
+
 static void drop(struct resume *r, struct kept *k)
 {
         HASH_DEL(r->all, k);
-        SSL_SESSION_free(k->session);
-        free(k);
+        kept_free(k);
+}
+
+/* Takes k over; false if it is gone. Behind all others: the table is in order of use. */
+static bool put(struct resume *r, struct kept *k)
+{
+        HASH_ADD_STR(r->all, key, k);
+        if (k->hh.tbl)
+                return true;
+        kept_free(k);
+        return false;
 }
 
 void resume_free(struct resume *r)
@@ -73,8 +88,7 @@ SSL_SESSION *resume_get(struct resume *r, const char *key)
                 return NULL;
         }
         HASH_DEL(r->all, k);
-        HASH_ADD_STR(r->all, key, k);
-        return k->session;
+        return put(r, k) ? k->session : NULL;
 }
 
 void resume_put(struct resume *r, const char *key, SSL_SESSION *session)
@@ -88,7 +102,8 @@ void resume_put(struct resume *r, const char *key, SSL_SESSION *session)
                 strcpy(k->key, key);
                 if (HASH_COUNT(r->all) >= KEPT_CAP)
                         drop(r, r->all);
-                HASH_ADD_STR(r->all, key, k);
+                if (!put(r, k))
+                        return;
         }
         SSL_SESSION_free(k->session);
         SSL_SESSION_up_ref(session);

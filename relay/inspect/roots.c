@@ -2,6 +2,7 @@
  * each process has (a set of bits), and the stores made of them. See roots.h. */
 #include "inspect/roots.h"
 #include "inspect/anchors.h"
+#include "record/hash.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <uthash.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -161,7 +161,10 @@ static struct process *get(struct roots *r, pid_t pid)
                 return NULL;
         p->pid = pid;
         HASH_ADD_INT(r->processes, pid, p);
-        return p;
+        if (p->hh.tbl)
+                return p;
+        free(p);
+        return NULL;
 }
 
 void roots_begin(struct roots *r, pid_t pid)
@@ -329,8 +332,13 @@ static X509_STORE *shared_store(struct roots *r, const struct set *set)
                 return NULL;
         s->set = *set;
         s->store = store_make(r, set, NULL);
-        HASH_ADD(hh, r->stores, set, sizeof s->set, s);
-        return s->store;
+        if (s->store)
+                HASH_ADD(hh, r->stores, set, sizeof s->set, s);
+        if (s->hh.tbl)
+                return s->store;
+        X509_STORE_free(s->store);
+        free(s);
+        return NULL;
 }
 
 static pid_t parent_of(pid_t pid)

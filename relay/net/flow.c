@@ -5,7 +5,6 @@
 #include "net/forward.h"
 #include "net/front.h"
 #include "net/held.h"
-#include "net/names.h"
 #include "net/move.h"
 #include "net/past.h"
 #include "net/process.h"
@@ -128,8 +127,10 @@ void flow_set_key(struct flow *flow, struct port_key key)
                 unkey(old); /* its client's port is in use again: it is gone */
         unkey(flow);
         flow->key = key;
-        flow->keyed = true;
         HASH_ADD(hh, flow->relay->by_port, key, sizeof flow->key, flow);
+        flow->keyed = flow->hh.tbl != NULL;
+        if (!flow->keyed)
+                relay_note_lost(flow->relay, "a connection is not found by its port", ENOMEM);
 }
 
 void flow_expect_join(struct flow *flow, bool expects)

@@ -12,8 +12,7 @@
 
 #include "net/dial.h"
 #include "net/relay.h"
-
-#include <uthash.h>
+#include "record/hash.h"
 
 enum flow_state {
         FLOW_HEAD,      /* an explicit client is sending its request's head */

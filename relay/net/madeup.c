@@ -1,11 +1,11 @@
 /* Addresses that stand for names; see madeup.h. */
 #include "net/madeup.h"
+#include "record/hash.h"
 
 #include <ctype.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 enum { NAMES_MAX = 65535, CAP_STEP = 256 };
 
@@ -89,9 +89,14 @@ static struct entry *add(struct madeup_table *table, const char *name)
                 free(e);
                 return NULL;
         }
+        HASH_ADD_KEYPTR(hh, table->by_name, e->name, strlen(e->name), e);
+        if (e->hh.tbl == NULL) {
+                free(e->name);
+                free(e);
+                return NULL;
+        }
         table->by_number[table->count++] = e;
         e->number = (uint16_t)table->count;
-        HASH_ADD_KEYPTR(hh, table->by_name, e->name, strlen(e->name), e);
         return e;
 }
 

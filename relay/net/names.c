@@ -1,10 +1,10 @@
 /* Names of addresses; see names.h. Two entries per lookup: one for the process, one (pid 0) for any
  * process, since a parent may look up what its child connects to. */
 #include "net/names.h"
+#include "record/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 enum { ENTRIES_MAX = 4096 };
 
@@ -73,6 +73,10 @@ static void add(struct name_table *table, pid_t pid, const struct wire_addr *add
         e->key = key;
         e->name = strdup(name);
         HASH_ADD(hh, table->all, key, sizeof key, e);
+        if (e->hh.tbl == NULL) {
+                free(e->name);
+                free(e);
+        }
 }
 
 void name_table_add(struct name_table *table, pid_t pid, const struct wire_addr *address,

@@ -1,9 +1,9 @@
 /* What became of connections that are gone; see past.h. */
 #include "net/past.h"
 #include "net/own.h"
+#include "record/hash.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
 enum { PAST_MAX = 16384 };
 
@@ -60,6 +60,8 @@ void past_add(const struct flow *flow)
         p->peer = flow->address;
         p->own_is_settled = own_of_flow(flow, &p->own);
         HASH_ADD(hh, relay->pasts, cookie, sizeof p->cookie, p);
+        if (p->hh.tbl == NULL)
+                free(p);
 }
 
 bool past_verdict(struct relay *relay, uint64_t cookie, struct wire_verdict *verdict)

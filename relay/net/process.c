@@ -2,6 +2,7 @@
 #include "net/process.h"
 #include "net/address.h"
 #include "net/diag.h"
+#include "record/hash.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <uthash.h>
 
 enum { PROCESSES_MAX = 8192 }; /* the oldest is forgotten: it is only a cache of /proc */
 
@@ -57,6 +57,10 @@ void process_table_set(struct process_table *table, pid_t pid, const char *exe)
                         return;
                 p->pid = pid;
                 HASH_ADD_INT(table->all, pid, p);
+                if (p->hh.tbl == NULL) {
+                        free(p);
+                        return;
+                }
         }
         free(p->exe);
         p->exe = exe != NULL ? strdup(exe) : NULL;

@@ -7,6 +7,7 @@
 #include "net/past.h"
 #include "net/process.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -73,7 +74,10 @@ static struct tapped *get(struct tapped_table *table, struct tapped_key key)
                 return NULL;
         t->key = key;
         HASH_ADD(hh, table->all, key, sizeof key, t);
-        return t;
+        if (t->hh.tbl != NULL)
+                return t;
+        free(t);
+        return NULL;
 }
 
 /* ---- which connection ---- */
@@ -305,6 +309,8 @@ void tapped_message(struct relay *relay, pid_t pid, const struct wire_tap *tap, 
         struct hint hint = {0};
 
         len -= sizeof *tap;
+        if (t == NULL)
+                relay_note_lost(relay, "the HTTP of a program's TLS is not recorded", ENOMEM);
         if (t == NULL || tap->name_len > len || tap->name_len >= sizeof hint.name)
                 return;
         memcpy(hint.name, data, tap->name_len);

@@ -10,6 +10,7 @@
 
 #include "explain/compare.h"
 #include "explain/explain.h"
+#include "inspect/http2.h"
 #include "inspect/promised.h"
 
 #include <errno.h>
@@ -136,12 +137,48 @@ static void test_promises_that_were_not_kept_are_not_counted(void **state)
         promised_free(table);
 }
 
+static int requests_told, requests_lost;
+
+static void on_request(void *ctx, unsigned index, const struct http_head *head)
+{
+        (void)ctx;
+        (void)index;
+        (void)head;
+        requests_told++;
+}
+
+static void on_lost(void *ctx, const char *what)
+{
+        (void)ctx;
+        assert_string_equal(what, "a request");
+        requests_lost++;
+}
+
+/* It ended the relay. */
+static void test_a_stream_that_was_not_kept_is_lost_alone(void **state)
+{
+        const struct http_events events = {.request = on_request, .lost = on_lost};
+        struct http2 *h = http2_new(&events, NULL);
+
+        (void)state;
+        http2_client(h, http2_preface, 24);
+        tables_left = 0;
+        http2_client(h, "\0\0\4\1\5\0\0\0\1\x82\x87\x84\x81", 13);
+        tables_left = NEVER;
+        assert_int_equal(requests_lost, 1);
+        http2_client(h, "\0\0\4\1\5\0\0\0\3\x82\x87\x84\x81", 13);
+        assert_int_equal(requests_told, 1);
+        assert_int_equal(requests_lost, 1);
+        http2_free(h);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_an_index_without_an_entry_explains_nothing),
                 cmocka_unit_test(test_a_comparison_without_an_entry_is_none),
                 cmocka_unit_test(test_promises_that_were_not_kept_are_not_counted),
+                cmocka_unit_test(test_a_stream_that_was_not_kept_is_lost_alone),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
