@@ -233,9 +233,9 @@ $B/faults/failing.so: tests/faults/failing.c $B/flags
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(WARN) -D_GNU_SOURCE $(CFLAGS) -fPIC -shared -o $@ $<
 
-#: make check-faults each call of the relay that can fail is made to fail, one at a time (an hour; CALLS=send,recv JOBS=12)
+#: make check-faults each call of the relay that can fail is made to fail, one at a time (an hour; CALLS=send,recv OF=HTTP/2 JOBS=12)
 check-faults: all $B/faults/failing.so
-	$(PYTHON) -B tests/faults/faults.py $B $(if $(CALLS),--calls $(CALLS)) $(if $(JOBS),--jobs $(JOBS))
+	$(PYTHON) -B tests/faults/faults.py $B $(if $(CALLS),--calls $(CALLS)) $(if $(OF),--of $(OF)) $(if $(JOBS),--jobs $(JOBS))
 
 #: make check-kills  the relay or its supervisor is killed at random moments (RUNS=1000)
 RUNS ?= 1000

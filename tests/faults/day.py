@@ -1,7 +1,8 @@
 """A small day in the life of one relay, for faults.py to disturb: its origins, its clients, and what each of them saw.
 
-Lived through are an explicit CONNECT, one of a protocol unknown, a plain http:// request, a SOCKS5 client, an inspected TLS connection, and a program
-that is redirected, with a connection that is refused and a failed write. Sends nothing but to loopback. What has to hold for those outside is looked
+Lived through are an explicit CONNECT, one of a protocol unknown, a plain http:// request, a SOCKS5 client, an inspected TLS connection, another that
+speaks HTTP/2, a program that is redirected, with a connection that is refused and a failed write, and one that goes by the relay and tells it of so many
+requests that it asks for a ring. Sends nothing but to loopback. What has to hold for those outside is looked
 at here; what the record and standard error have to say, in reasons.py.
 """
 import json
@@ -16,11 +17,14 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "index"))
+for beside in ("index", "e2e"):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / beside))
 import certs  # noqa: E402
+from h2_origin import H2Origin  # noqa: E402
 
 PATIENCE = 60   # seconds after which a client counts as hung
 BODY = 100000
+TOLD = 40       # requests of the program that tells of them; after 16 it asks for a ring
 REDIRECTED = """
 import socket, sys
 for port in sys.argv[1:]:
@@ -38,27 +42,39 @@ try:
 except OSError:
     pass
 """
+# So long a pause that the relay looks at the ring no more, and has to be woken.
+TELLER = """
+import socket, ssl, sys, time
+with ssl._create_unverified_context().wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=8)) as s:
+    for n in range(int(sys.argv[2])):
+        if n == 30:
+            time.sleep(0.4)
+        s.sendall(b"GET /told/%d HTTP/1.1\\r\\nHost: a.test\\r\\n\\r\\n" % n)
+        assert s.recv(4000)
+"""
 
 
 class Origins:
-    """A plain and a TLS origin in threads, and a port where nobody listens."""
+    """A plain and a TLS origin in threads, another that goes on and one of HTTP/2, and a port where nobody listens."""
 
     def __init__(self, folder):
         self.certs = certs.make(folder / "certs")
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(self.certs.cert, self.certs.key)
         self.plain_port, self.tls_port = self.serve(None), self.serve(self.tls)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.dead_port = s.getsockname()[1]
+        self.lasting_port = self.serve(self.tls, self.answer_all)
+        self.h2 = H2Origin(self.certs).__enter__()
+        self.dead = socket.socket()     # kept, so that nobody else gets its port
+        self.dead.bind(("127.0.0.1", 0))
+        self.dead_port = self.dead.getsockname()[1]
 
-    def serve(self, tls):
+    def serve(self, tls, answer=None):
         listener = socket.create_server(("127.0.0.1", 0))
 
         def accept():
             while True:
                 connection, _ = listener.accept()
-                threading.Thread(target=self.answer, args=(connection, tls), daemon=True).start()
+                threading.Thread(target=answer or self.answer, args=(connection, tls), daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
         return listener.getsockname()[1]
@@ -69,6 +85,15 @@ class Origins:
                 c.settimeout(PATIENCE)
                 if c.recv(4000):
                     c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % BODY + b"x" * BODY)
+        except OSError:
+            pass
+
+    def answer_all(self, connection, tls):
+        try:
+            with tls.wrap_socket(connection, server_side=True) as c:
+                c.settimeout(PATIENCE)
+                while c.recv(4000):
+                    c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
         except OSError:
             pass
 
@@ -98,22 +123,23 @@ def free_port():
 
 
 class Seen:
-    """What a client saw: port is its own, None if it did not come in."""
+    """What a client saw: port is its own, None if it did not come in; path, of its request, None if it has made none."""
 
-    def __init__(self, name):
-        self.name, self.port, self.got = name, None, 0
+    def __init__(self, name, path=None, enough=BODY):
+        self.name, self.path, self.enough = name, path, enough
+        self.port, self.got = None, 0
 
     @property
     def whole(self):
-        return self.got >= BODY
+        return self.got >= self.enough
 
 
 class Day:
-    """One relay and its clients. fail is what failing.c is told; without it calls are counted. idle is how many sockets a relay has after a day on which
-    nothing failed."""
+    """One relay and its clients. fail is what failing.c is told; without it calls are counted. idle is how much a relay holds after a day on which
+    nothing failed. without is a client that stays away."""
 
-    def __init__(self, build, origins, folder, fail=None, idle=None, options=()):
-        self.idle, self.fail = idle, fail
+    def __init__(self, build, origins, folder, fail=None, idle=None, options=(), without=None):
+        self.idle, self.fail, self.without = idle, fail, without
         self.build, self.origins, self.folder = build, origins, folder
         self.port = free_port()
         self.control, self.record, self.trace = folder / "s.sock", folder / "record.jsonl", folder / "trace"
@@ -125,7 +151,7 @@ class Day:
         self.stderr = open(folder / "stderr", "w+b")
         self.proc = subprocess.Popen([str(a) for a in argv], env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=self.stderr,
                                      stderr=self.stderr, start_new_session=True)
-        self.problems, self.seen, self.program = [], [], None
+        self.problems, self.seen, self.program, self.told = [], [], None, False
         self.said = self.stacks = ""
         self.listened = self.failed = self.abandoned = False  # abandoned: a library ended the relay
 
@@ -143,9 +169,9 @@ class Day:
                 time.sleep(0.01)
         return False
 
-    def client(self, name, talk):
+    def client(self, name, talk, path=None):
         """talk(connection) returns what the client got; an ordinary error is as good as an answer."""
-        seen = Seen(name)
+        seen = Seen(name, path)
         self.seen.append(seen)
         try:
             with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
@@ -204,55 +230,81 @@ class Day:
         connection.sendall(b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
         return read_all(connection)
 
-    def redirected(self):
-        """program: how many bytes came from the living origin, and what became of the connection to the dead one (-errno)."""
-        env = {"PATH": os.environ["PATH"], "LD_PRELOAD": str(self.build / "libtapline.so"), "TAPLINE_SOCKET": str(self.control),
-               "TAPLINE_BYPASS": "none"}
-        proc = subprocess.Popen(["/usr/bin/python3", "-S", "-c", REDIRECTED, str(self.origins.plain_port), str(self.origins.dead_port)],
-                                env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def http2(self):
+        """curl, with one connection for a download, an upload and an answer with trailers."""
+        transfers = Seen("HTTP/2", f"/size/{BODY}"), Seen("HTTP/2 upload", "/echo", 5), Seen("HTTP/2 trailers", "/trailers", 5)
+        argv = ["curl"]
+        for seen in transfers:
+            argv += ["--next", "-sk", "--http2", "--noproxy", "", "--proxy", f"http://127.0.0.1:{self.port}", "--max-time", str(PATIENCE), "-o", "/dev/null",
+                     "-w", "%{local_port} %{http_code} %{size_download}\n", f"https://127.0.0.1:{self.origins.h2.port}{seen.path}"]
+            argv += ["--data", "x" * 20000] if seen.path == "/echo" else []
+        done = subprocess.run(argv, env={"PATH": os.environ["PATH"]}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        if done.returncode == 28:
+            self.problems.append(f"HTTP/2: hung for {PATIENCE} s")
+        for seen, line in zip(transfers, done.stdout.splitlines()):
+            port, status, size = map(int, line.split())
+            seen.port, seen.got = port, size if status == 200 else 0
+        self.seen += transfers
+
+    def preloaded(self, name, text, *args, **env):
+        """What the program said, or None."""
+        env = {"PATH": os.environ["PATH"], "LD_PRELOAD": str(self.build / "libtapline.so"), "TAPLINE_SOCKET": str(self.control), **env}
+        proc = subprocess.Popen(["/usr/bin/python3", "-S", "-c", text, *map(str, args)], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             out, err = proc.communicate(timeout=2 * PATIENCE)
-            if proc.returncode:
-                self.problems.append(f"the redirected program failed: {err[-200:]!r}")
-            else:
-                self.program = [int(word) for word in out.split()]
+            if proc.returncode == 0:
+                return out
+            self.problems.append(f"the {name} program failed: {err[-200:]!r}")
         except subprocess.TimeoutExpired:
             proc.kill()
-            self.problems.append("the redirected program hung")
+            self.problems.append(f"the {name} program hung")
+        return None
+
+    def redirected(self):
+        """program: how many bytes came from the living origin, and what became of the connection to the dead one (-errno)."""
+        out = self.preloaded("redirected", REDIRECTED, self.origins.plain_port, self.origins.dead_port, TAPLINE_BYPASS="none")
+        self.program = [int(word) for word in out.split()] if out is not None else None
+
+    def telling(self):
+        self.told = self.preloaded("telling", TELLER, self.origins.lasting_port, TOLD) is not None
 
     def live(self):
         if self.listening():
-            self.client("CONNECT", self.tunnelled)
-            self.client("opaque", self.opaque)
-            self.client("http", self.forwarded)
-            self.client("SOCKS", self.socks)
-            self.client("inspected", self.inspected)
-            self.redirected()
+            for name, visit in {
+                    "CONNECT": lambda: self.client("CONNECT", self.tunnelled, "/t"), "opaque": lambda: self.client("opaque", self.opaque),
+                    "http": lambda: self.client("http", self.forwarded, "/f"), "SOCKS": lambda: self.client("SOCKS", self.socks, "/s"),
+                    "inspected": lambda: self.client("inspected", self.inspected, "/i"), "HTTP/2": self.http2, "redirected": self.redirected,
+                    "telling": self.telling}.items():
+                if name != self.without:
+                    visit()
             if self.proc.poll() is None:
                 # The fault may have waited for the first of them.
-                served = any(self.client("afterwards", self.forwarded).whole for _ in range(2))
+                served = any(self.client("afterwards", self.forwarded, "/f").whole for _ in range(2))
                 if not served and self.proc.poll() is None:
                     self.problems.append("a healthy client was not served afterwards")
                 self.gives_back()
         self.finish()
 
-    def sockets(self):
+    def held(self):
+        """Sockets, and of rings and their processes the descriptors and the mappings."""
+        proc = Path(f"/proc/{self.proc.pid}")
         try:
-            return sum(os.readlink(entry).startswith("socket:") for entry in Path(f"/proc/{self.proc.pid}/fd").iterdir())
+            names = [os.readlink(entry) for entry in (proc / "fd").iterdir()] + (proc / "maps").read_text().splitlines()
+            return sum(name.startswith("socket:") or "pidfd" in name or "/memfd:tapline" in name for name in names)
         except OSError:     # it has ended, or closed one meanwhile
             return 0
 
     def gives_back(self):
-        """Once its clients have gone the relay has no more sockets than before."""
+        """Once its clients have gone the relay holds no more than before."""
         end = time.monotonic() + 5
-        while self.idle is not None and self.sockets() > self.idle:
+        while self.idle is not None and self.held() > self.idle:
             if time.monotonic() > end:
-                self.problems.append(f"{self.sockets() - self.idle} sockets are left open")
+                self.problems.append(f"{self.held() - self.idle} sockets, descriptors or mappings are left")
                 return
             time.sleep(0.05)
         if self.idle is None:
             time.sleep(0.5)
-            self.idle = self.sockets()
+            self.idle = self.held()
 
     def finish(self):
         self.served = self.proc.poll() is None  # to the end of the day

@@ -5,6 +5,8 @@
  * that came from a place (the whole stack) that was new. FAIL_TRACE=PATH gets the stacks of what
  * was made to fail and of a death. For the relay only: it names no other process, since what it
  * starts is left alone (these variables are taken out of the environment). */
+#include "../../preload/sys.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -60,16 +63,23 @@ enum call {
         CALL_SIGNALFD,
         CALL_FOPEN,
         CALL_THREAD,
+        CALL_MEMFD_CREATE,
+        CALL_FTRUNCATE,
+        CALL_MMAP,
+        CALL_SENDMSG,
+        CALL_PIDFD_OPEN,
         CALL_COUNT
 };
 
 static const char *const names[CALL_COUNT] = {
-        "malloc",     "calloc",      "realloc",     "socket",        "connect",   "accept4",
-        "bind",       "listen",      "send",        "recv",          "epoll_ctl", "epoll_wait",
-        "pipe2",      "splice",      "write",       "open",          "fcntl",     "getsockopt",
-        "setsockopt", "getsockname", "getpeername", "shutdown",      "read",      "close",
-        "fstat",      "access",      "readlink",    "unlink",        "poll",      "epoll_create1",
-        "eventfd",    "signalfd",    "fopen",       "pthread_create"};
+        "malloc",      "calloc",     "realloc",    "socket",         "connect",
+        "accept4",     "bind",       "listen",     "send",           "recv",
+        "epoll_ctl",   "epoll_wait", "pipe2",      "splice",         "write",
+        "open",        "fcntl",      "getsockopt", "setsockopt",     "getsockname",
+        "getpeername", "shutdown",   "read",       "close",          "fstat",
+        "access",      "readlink",   "unlink",     "poll",           "epoll_create1",
+        "eventfd",     "signalfd",   "fopen",      "pthread_create", "memfd_create",
+        "ftruncate",   "mmap",       "sendmsg",    "pidfd_open"};
 
 static atomic_ulong counts[CALL_COUNT];
 static int chosen = -1, fail_errno, fail_all, trace_fd = -1;
@@ -324,6 +334,35 @@ WRAP(CALL_EPOLL_CREATE1, SYS_epoll_create1, int, epoll_create1, (int flags), fla
 WRAP(CALL_EVENTFD, SYS_eventfd2, int, eventfd, (unsigned count, int flags), count, flags)
 WRAP(CALL_SIGNALFD, SYS_signalfd4, int, signalfd, (int fd, const sigset_t *mask, int flags), fd,
      mask, _NSIG / 8, flags)
+
+WRAP(CALL_MEMFD_CREATE, SYS_memfd_create, int, memfd_create, (const char *name, unsigned flags),
+     name, flags)
+WRAP(CALL_FTRUNCATE, SYS_ftruncate, int, ftruncate, (int fd, off_t len), fd, len)
+WRAP(CALL_MMAP, SYS_mmap, void *, mmap,
+     (void *at, size_t len, int allowed, int flags, int fd, off_t from), at, len, allowed, flags,
+     fd, from)
+/* The connection goes on: what fails is the passing of a descriptor, for want of room. */
+WRAP(CALL_SENDMSG, SYS_sendmsg, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+     fd, message, flags)
+
+/* All of the above go through here, too. */
+long syscall(long number, ...)
+{
+        va_list args;
+        long values[6], result;
+
+        va_start(args, number);
+        for (int i = 0; i < 6; i++)
+                values[i] = va_arg(args, long);
+        va_end(args);
+        if (number == SYS_pidfd_open && fails(CALL_PIDFD_OPEN))
+                return -1;
+        result = sys6(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+        if (result >= 0 || result < -4095)
+                return result;
+        errno = (int)-result;
+        return -1;
+}
 
 /* It is closed all the same: close(2). */
 int close(int fd)

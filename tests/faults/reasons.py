@@ -5,6 +5,8 @@ reasons.missing(day) returns what was not told. A healthy day tells of all that 
 import errno
 import re
 
+from day import TOLD
+
 ENDS = ("error", "reset", "refused")    # flow.close: how
 
 
@@ -46,10 +48,26 @@ def of_clients(day, told):
             continue
         if not seen.whole:
             yield f"{seen.name}: got {seen.got} bytes, and the record has no reason"
-        wanted = {"connect", "upstream", "flow.close"} | ({"http.request", "http.response"} if seen.name != "opaque" else set())
-        lacking = wanted - {event["event"] for event in events}
+        lacking = {"connect", "upstream", "flow.close"} - {event["event"] for event in events} | set(of_request(events, seen.path))
         if seen.whole and lacking:
             yield f"{seen.name}: was served, and the record lacks {', '.join(sorted(lacking))}"
+
+
+def of_request(events, path):
+    """What lacks of a request that was answered."""
+    for kind in ("http.request", "http.response") if path else ():
+        if not any(event["event"] == kind and event.get("url", "").endswith(path) for event in events):
+            yield f"{kind} of {path}"
+
+
+def of_teller(day, told):
+    """It has told all, each once; whether the relay could give it a ring is the same to the record."""
+    if not day.told or told.noted:
+        return
+    for kind in ("http.request", "http.response"):
+        numbers = [int(event["url"].rsplit("/", 1)[1]) for event in told.of_kind(kind) if "/told/" in event.get("url", "")]
+        if numbers != list(range(TOLD)):
+            yield f"telling: {TOLD} times {kind}, and the record has {numbers}"
 
 
 def of_program(day, told, origins):
@@ -81,7 +99,7 @@ def missing(day):
     if day.abandoned or day.status < 0:
         return
     if not day.listened or not day.served:
-        if not re.search(r"^tapline: .{10}", day.said, re.M):
+        if not re.search(r"^tapline: (?!listening on|control socket).{10}", day.said, re.M):
             yield f"the relay ended with {day.status} and said {day.said!r}"
         return
     told = Told(day.events())
@@ -90,3 +108,4 @@ def missing(day):
         return      # nothing more can be asked of it
     yield from of_clients(day, told)
     yield from of_program(day, told, day.origins)
+    yield from of_teller(day, told)
