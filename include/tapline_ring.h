@@ -1,12 +1,14 @@
 /* A ring of messages in memory that one process shares with the relay: what a program tells often
- * (the heads of its HTTP) costs it no system call and the relay no wake-up.
+ * (the heads of its HTTP) costs it no system call that waits, and the relay no wake-up.
  *
- * The relay makes it when asked (WIRE_RING) and passes it as a descriptor, a sealed
- * memfd_create(2), which the library maps and closes. Only the process that asked writes, from any
- * of its threads; a child after fork(2) asks for one of its own. Only the relay reads, and believes
- * nothing of what it reads. A message lies in a slot: struct ring_slot, then the packet of
- * tapline_wire.h, filled up to a multiple of 8; it may go over the end to the beginning. Positions
- * only grow, modulo 2^32. */
+ * The relay makes it when asked (WIRE_RING) and passes it as a descriptor, a sealed memfd_create(2),
+ * which the library maps and closes. Only the process that asked writes, one thread at a time; a
+ * child after fork(2) asks for one of its own. Only the relay reads, and believes nothing of what it
+ * reads. A message lies in a slot: struct ring_slot, then the packet of tapline_wire.h, filled up to
+ * a multiple of 8; it may go over the end to the beginning. Positions only grow, modulo 2^32.
+ *
+ * Others of a process's messages go over the control socket as before: `seq` in their heads says
+ * which of two came first. */
 #ifndef TAPLINE_RING_H
 #define TAPLINE_RING_H
 
@@ -22,14 +24,14 @@ enum ring_state {
 };
 
 struct ring_slot {
-        _Atomic uint32_t len; /* of the packet; 0: not written yet */
+        uint32_t len; /* of the packet */
         uint32_t reserved;
 };
 
 struct ring {
-        _Alignas(64) _Atomic uint32_t taken; /* by the program: the end of the last slot */
-        _Alignas(64) _Atomic uint32_t read;  /* by the relay: the end of what it has read */
-        _Atomic uint32_t state;              /* by the relay: enum ring_state */
+        _Alignas(64) _Atomic uint32_t written; /* by the program: the end of the last slot */
+        _Alignas(64) _Atomic uint32_t read;    /* by the relay: the end of what it has read */
+        _Atomic uint32_t state;                /* by the relay: enum ring_state */
         _Alignas(64) unsigned char data[RING_DATA];
 };
 
@@ -37,11 +39,6 @@ struct ring {
 static inline uint32_t ring_slot_size(uint32_t len)
 {
         return (uint32_t)sizeof(struct ring_slot) + ((len + 7) & ~7u);
-}
-
-static inline struct ring_slot *ring_slot_at(struct ring *ring, uint32_t at)
-{
-        return (struct ring_slot *)(ring->data + (at & (RING_DATA - 1)));
 }
 
 #endif

@@ -43,7 +43,7 @@ struct wire_head {
         uint8_t type; /* enum wire_type */
         uint32_t len;
         int32_t tid;
-        uint32_t reserved;
+        uint32_t seq;    /* the process's messages, counted; not of those from the relay */
         int64_t time_ns; /* CLOCK_REALTIME when it happened */
 };
 

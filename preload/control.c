@@ -64,6 +64,8 @@ void control_close(int fd)
         sys(SYS_close, fd, 0, 0);
 }
 
+static _Atomic uint32_t sent; /* messages */
+
 /* Complete, even if no relay is there to get it: the fallback needs time and thread too. */
 static void fill_head(struct wire_head *head, enum wire_type type, size_t len)
 {
@@ -77,6 +79,7 @@ static void fill_head(struct wire_head *head, enum wire_type type, size_t len)
         head->type = (uint8_t)type;
         head->len = (uint32_t)len;
         head->tid = (int32_t)sys(SYS_gettid, 0, 0, 0);
+        head->seq = atomic_fetch_add_explicit(&sent, 1, memory_order_relaxed);
         head->time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 

@@ -10,16 +10,16 @@
 #include <sys/socket.h>
 
 enum {
-        RING_AFTER = 16, /* messages that a process tells before it asks: most never do */
-        RING_TRIES = 8,
-        RING_ASK_MS = 50,
-        RING_DEAD_MS =
-                500, /* a relay that has not read for so long is not there, or stands still */
+        RING_AFTER = 16,    /* messages that a process tells before it asks: most never do */
+        RING_TRIES = 10,    /* each after twice as many as the one before */
+        RING_SPINS = 100,   /* for another thread's message to be written */
+        RING_DEAD_MS = 500, /* a relay that has not read for so long is gone, or stands still */
 };
 
 static _Atomic(struct ring *) ring;
 static _Atomic(pid_t) owner; /* of it; another process has only inherited it */
 static _Atomic uint32_t told, tries;
+static _Atomic bool locked;        /* a message is being written */
 static _Atomic uint32_t last_read; /* as far as the relay had come */
 static _Atomic int64_t moved_ms;   /* when it did */
 
@@ -51,7 +51,7 @@ static int receive(int control)
                                  .msg_iovlen = 1,
                                  .msg_control = space,
                                  .msg_controllen = sizeof space};
-        struct timeval limit = {.tv_usec = RING_ASK_MS * 1000L};
+        struct timeval limit = {.tv_usec = CONTROL_EVENT_MS * 1000L};
         long n;
 
         sys6(SYS_setsockopt, control, SOL_SOCKET, SO_RCVTIMEO, SYS_LONG(&limit), sizeof limit, 0);
@@ -82,16 +82,21 @@ static struct ring *mine(void)
 {
         pid_t self = (pid_t)sys(SYS_getpid, 0, 0, 0);
         struct ring *r;
+        uint32_t tried;
 
         if (atomic_load(&owner) != self) {
                 forget();
                 atomic_store(&tries, 0);
+                atomic_store(&locked, false); /* its holder is in the parent */
                 atomic_store(&owner, self);
         }
         r = atomic_load(&ring);
-        if (r != NULL || atomic_fetch_add(&told, 1) + 1 != RING_AFTER ||
-            atomic_fetch_add(&tries, 1) >= RING_TRIES)
+        tried = atomic_load(&tries);
+        if (r != NULL || tried >= RING_TRIES ||
+            atomic_fetch_add(&told, 1) + 1 != (uint32_t)RING_AFTER << tried)
                 return r;
+        atomic_store(&told, 0);
+        atomic_store(&tries, tried + 1);
         r = ask();
         atomic_store(&ring, r);
         return r;
@@ -103,7 +108,7 @@ static bool is_dead(struct ring *r)
         uint32_t read = atomic_load(&r->read);
         int64_t now_ms = control_now_ms();
 
-        if (read != atomic_load(&last_read) || read == atomic_load(&r->taken)) {
+        if (read != atomic_load(&last_read) || read == atomic_load(&r->written)) {
                 atomic_store(&last_read, read);
                 atomic_store(&moved_ms, now_ms);
                 return false;
@@ -111,40 +116,39 @@ static bool is_dead(struct ring *r)
         return now_ms - atomic_load(&moved_ms) > RING_DEAD_MS;
 }
 
-static void copy(struct ring *r, uint32_t at, const unsigned char *from, size_t len)
+static void copy(struct ring *r, uint32_t at, const void *from, size_t len)
 {
         uint32_t offset = at & (RING_DATA - 1);
         size_t first = RING_DATA - offset < len ? RING_DATA - offset : len;
 
         memcpy(r->data + offset, from, first);
-        memcpy(r->data, from + first, len - first);
+        memcpy(r->data, (const unsigned char *)from + first, len - first);
 }
 
-/* Room for a packet of len bytes. Returns false if there is none. */
-static bool take(struct ring *r, uint32_t len, uint32_t *at)
+/* One at a time. Who holds it may be stopped in the middle, or be this very thread, below a
+ * signal's handler: nobody waits for long. */
+static bool lock(void)
 {
-        uint32_t size = ring_slot_size(len);
-
-        *at = atomic_load(&r->taken);
-        do {
-                if (*at - atomic_load(&r->read) + size > RING_DATA)
-                        return false;
-        } while (!atomic_compare_exchange_weak(&r->taken, at, *at + size));
-        return true;
+        for (int i = 0; i < RING_SPINS; i++)
+                if (!atomic_exchange(&locked, true))
+                        return true;
+        return false;
 }
 
-static bool put(struct ring *r, const struct iovec *parts, size_t count, uint32_t len)
+/* Returns false if there is no room. */
+static bool put(struct ring *r, const struct iovec *parts, size_t count)
 {
-        uint32_t at, to;
+        const struct wire_head *head = parts[0].iov_base;
+        struct ring_slot slot = {.len = head->len};
+        uint32_t at = atomic_load(&r->written), end = at + ring_slot_size(slot.len);
 
-        if (!take(r, len, &at))
+        if (end - atomic_load(&r->read) > RING_DATA)
                 return false;
-        to = at + (uint32_t)sizeof(struct ring_slot);
-        for (size_t i = 0; i < count; i++) {
-                copy(r, to, parts[i].iov_base, parts[i].iov_len);
-                to += (uint32_t)parts[i].iov_len;
-        }
-        atomic_store(&ring_slot_at(r, at)->len, len);
+        copy(r, at, &slot, sizeof slot);
+        at += (uint32_t)sizeof slot;
+        for (size_t i = 0; i < count; at += (uint32_t)parts[i++].iov_len)
+                copy(r, at, parts[i].iov_base, parts[i].iov_len);
+        atomic_store(&r->written, end);
         return true;
 }
 
@@ -156,28 +160,28 @@ static void ring_the_bell(void)
                 forget();
 }
 
-/* Returns false if the message has to take the other way. */
-static bool write_down(enum wire_type type, struct iovec *parts, size_t count)
+/* With the lock. Returns false if the message has to take the other way. */
+static bool write_down(struct ring *r, enum wire_type type, struct iovec *parts, size_t count)
 {
-        const struct wire_head *head = parts[0].iov_base;
-        struct ring *r = mine();
-
-        if (r == NULL)
-                return false;
         if (atomic_load(&r->state) == RING_CLOSED || is_dead(r)) {
                 forget();
                 return false;
         }
         control_complete(type, parts, count);
-        if (!put(r, parts, count, head->len))
-                return false;
-        if (atomic_load(&r->state) == RING_ASLEEP) /* not asked before the slot is there */
-                ring_the_bell();
-        return true;
+        return put(r, parts, count);
 }
 
 void ring_report_parts(enum wire_type type, struct iovec *parts, size_t count, bool at_once)
 {
-        if (at_once || !write_down(type, parts, count))
+        struct ring *r = at_once ? NULL : mine();
+        bool written = false;
+
+        if (r != NULL && lock()) {
+                written = write_down(r, type, parts, count);
+                atomic_store(&locked, false);
+        }
+        if (!written)
                 control_note_absent(control_report_parts(type, parts, count));
+        else if (atomic_load(&r->state) == RING_ASLEEP) /* asked once the message is there */
+                ring_the_bell();
 }

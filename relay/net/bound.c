@@ -102,6 +102,28 @@ static int open_path(const char *path, struct bound *out)
         return result;
 }
 
+int bound_packets(const char *path, int backlog)
+{
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        mode_t mask;
+        int fd, error = 0;
+
+        if (strlen(path) >= sizeof address.sun_path)
+                return -ENAMETOOLONG;
+        strcpy(address.sun_path, path);
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        mask = umask(0177);
+        if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, backlog) < 0)
+                error = errno;
+        umask(mask);
+        if (error == 0)
+                return fd;
+        close(fd);
+        return -error;
+}
+
 static bool parse_port(const char *text)
 {
         char *end;

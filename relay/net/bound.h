@@ -22,6 +22,10 @@ const char *bound_hint(int error);
 /* Listen on loopback of this family, on out->port or (0) on one that the kernel chooses. */
 int bound_loopback(int family, struct bound *out);
 
+/* Listen for packets (SOCK_SEQPACKET) of this user's at path. Returns the descriptor (non-blocking,
+ * close-on-exec, the caller's) or -errno. */
+int bound_packets(const char *path, int backlog);
+
 /* What an open descriptor is: fills out and returns 0 for a listening stream socket of the Internet
  * or UNIX families, else -EINVAL. */
 int bound_adopt(int fd, struct bound *out);

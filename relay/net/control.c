@@ -1,5 +1,6 @@
 /* The control socket; see control.h. */
 #include "net/control.h"
+#include "net/bound.h"
 #include "net/hold.h"
 #include "net/listener.h"
 #include "net/message.h"
@@ -13,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -223,7 +222,7 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
                 client_close(c);
                 return;
         }
-        rings_look(c->relay->rings); /* what a thread has told before */
+        rings_look_before(c->relay->rings, c->pid, head->seq); /* a thread's in its order */
         switch ((enum wire_type)head->type) {
         case WIRE_DIAL:
                 handle_dial(c, packet);
@@ -412,43 +411,29 @@ void control_resume(struct relay *relay)
         listener_wait(relay, strerror(ENOMEM));
 }
 
+void control_hear(struct relay *relay)
+{
+        struct control *control = relay->control;
+
+        while (control != NULL && accept_some(control, BATCH))
+                ;
+        if (control != NULL)
+                hear_earlier(control);
+}
+
 void control_drain(struct relay *relay)
 {
         struct control_client *c, *next;
 
-        while (relay->control != NULL && accept_some(relay->control, BATCH))
-                ;
+        control_hear(relay);
         DL_FOREACH_SAFE (relay->control_clients, c, next)
                 client_read(c);
-        rings_look(relay->rings);
-}
-
-static int bind_path(const char *path)
-{
-        struct sockaddr_un address = {.sun_family = AF_UNIX};
-        mode_t mask;
-        int fd, error = 0;
-
-        if (strlen(path) >= sizeof address.sun_path)
-                return -ENAMETOOLONG;
-        strcpy(address.sun_path, path);
-        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return -errno;
-        mask = umask(0177);
-        if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, BACKLOG) < 0)
-                error = errno;
-        umask(mask);
-        if (error == 0)
-                return fd;
-        close(fd);
-        return -error;
 }
 
 int control_open(struct relay *relay, const char *path)
 {
         struct control *control = calloc(1, sizeof *control);
-        int fd = bind_path(path);
+        int fd = bound_packets(path, BACKLOG);
 
         if (control == NULL || fd < 0) {
                 free(control);

@@ -17,6 +17,9 @@ void control_forget_flow(struct control_client *client);
 /* Handle what lies unread (all programs may have ended), without waiting. */
 void control_drain(struct relay *relay);
 
+/* Handle what has been sent on connections that nothing was heard of yet, without waiting. */
+void control_hear(struct relay *relay);
+
 /* Accept again, if that had to wait (listener_wait). */
 void control_resume(struct relay *relay);
 

@@ -119,7 +119,7 @@ static void unkey(struct flow *flow)
         flow->keyed = false;
 }
 
-void flow_set_key(struct flow *flow, struct port_key key)
+bool flow_set_key(struct flow *flow, struct port_key key)
 {
         struct flow *old = flow_find(flow->relay, key);
 
@@ -129,8 +129,7 @@ void flow_set_key(struct flow *flow, struct port_key key)
         flow->key = key;
         HASH_ADD(hh, flow->relay->by_port, key, sizeof flow->key, flow);
         flow->keyed = flow->hh.tbl != NULL;
-        if (!flow->keyed)
-                relay_note_lost(flow->relay, "a connection is not found by its port", ENOMEM);
+        return flow->keyed;
 }
 
 void flow_expect_join(struct flow *flow, bool expects)

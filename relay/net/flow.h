@@ -172,10 +172,10 @@ struct flow *flow_hand_over(struct flow *flow, const struct flow_end *end);
 /* Enter or leave the count of flows that the program is about to join. */
 void flow_expect_join(struct flow *flow, bool expects);
 
-/* Find and file by the client's port. */
+/* Find and file by the client's port. Returns false without memory: it cannot be found. */
 struct port_key flow_key(const struct wire_addr *client);
 struct flow *flow_find(struct relay *relay, struct port_key key);
-void flow_set_key(struct flow *flow, struct port_key key);
+bool flow_set_key(struct flow *flow, struct port_key key);
 
 /* Both sides are there: move bytes. */
 void flow_start(struct flow *flow);

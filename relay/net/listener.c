@@ -52,10 +52,13 @@ static void new_client(struct listener *l, int fd, const struct wire_addr *peer)
         }
         flow->public_listener = l->is_public;
         flow->wants_login = l->is_public && !l->is_unix && l->relay->options->logins != NULL;
-        if (!l->is_public)
-                flow_set_key(flow, flow_key(peer));
-        else
+        if (l->is_public) {
                 flow->key = flow_key(peer);
+        } else if (!flow_set_key(flow, flow_key(peer))) {
+                flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
+                turn_away(fd);
+                return;
+        }
         flow_attach_client(flow, fd);
         flow_limit(flow, l->is_public ? (uint64_t)l->relay->options->limits.head_ms : ANNOUNCE_MS);
         front_drive(flow);

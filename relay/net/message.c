@@ -8,6 +8,7 @@
 #include "net/own.h"
 #include "net/past.h"
 #include "net/process.h"
+#include "net/rings.h"
 #include "net/tapped.h"
 #include "net/trusted.h"
 #include "net/verdict.h"
@@ -142,15 +143,20 @@ void message_join(struct flow *flow, const struct wire_join *join)
         flow_expect_join(flow, false);
         flow->local = join->local;
         if (join->held) {
-                flow_set_key(flow, key);
-                held_begin(flow);
+                if (flow_set_key(flow, key))
+                        held_begin(flow);
+                else
+                        flow_abort(flow,
+                                   &(struct flow_end){"relay", "error", "out of memory", ENOMEM});
                 return;
         }
         /* The connection may have come before its announcement: it waits as a request without a
          * head. */
         if (early != NULL && early->state == FLOW_HEAD && early->head_len == 0)
                 fd = flow_give_up_client(early);
-        flow_set_key(flow, key);
+        if (!flow_set_key(flow, key) && fd < 0)
+                flow_abort(flow, &(struct flow_end){"relay", "error", "out of memory",
+                                                    ENOMEM}); /* nobody would find it */
         if (fd < 0)
                 return;
         flow_attach_client(flow, fd);
@@ -353,6 +359,7 @@ void message_report(struct relay *relay, pid_t pid, const void *packet, size_t l
 
         switch ((enum wire_type)head->type) {
         case WIRE_HELLO:
+                rings_forget(relay->rings, pid);
                 report_hello(relay, pid, packet, len);
                 return;
         case WIRE_LOOKUP:

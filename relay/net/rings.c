@@ -1,6 +1,7 @@
 /* The relay's end of the rings; see rings.h. What is in the memory may change while it is read: a
  * length is read once, a packet copied before it is looked at, and our own position kept here. */
 #include "net/rings.h"
+#include "net/control.h"
 #include "net/message.h"
 #include "net/relay.h"
 #include "tapline_ring.h"
@@ -31,6 +32,7 @@ struct reader {
         pid_t pid;
         struct ring *ring; /* owned mapping */
         uint32_t at;       /* read so far, whatever ring->read may say */
+        uint32_t end;      /* what was there when the look began */
         int64_t used_us;   /* when a message came last */
         bool asleep, broken;
         struct deferred gone;
@@ -47,67 +49,62 @@ struct rings {
 
 /* ---- one ring ---- */
 
-/* Memory that a peer writes to is read once. */
-static uint32_t next_len(const struct reader *r)
-{
-        return atomic_load(&ring_slot_at(r->ring, r->at)->len);
-}
-
-static void copy_out(const struct reader *r, uint32_t at, unsigned char *to, size_t len)
+static void copy_out(const struct reader *r, uint32_t at, void *to, size_t len)
 {
         uint32_t offset = at & (RING_DATA - 1);
         size_t first = RING_DATA - offset < len ? RING_DATA - offset : len;
 
         memcpy(to, r->ring->data + offset, first);
-        memcpy(to + first, r->ring->data, len - first);
+        memcpy((unsigned char *)to + first, r->ring->data, len - first);
 }
 
-/* What is free reads as zero: no slot is there before its length is. */
-static void clear(struct reader *r, uint32_t size)
+static bool has_more(const struct reader *r)
 {
-        uint32_t offset = r->at & (RING_DATA - 1);
-        size_t first = RING_DATA - offset < size ? RING_DATA - offset : size;
+        return atomic_load(&r->ring->written) != r->at;
+}
 
-        memset(r->ring->data + offset, 0, first);
-        memset(r->ring->data, 0, size - first);
-        r->at += size;
-        atomic_store(&r->ring->read, r->at);
+/* The slot at r->at and what of its packet is its head. Returns false if there is none, or no sense
+ * in it: then the ring is broken. */
+static bool peek(struct reader *r, uint32_t *len, struct wire_head *head)
+{
+        uint32_t there = atomic_load(&r->ring->written) - r->at;
+        struct ring_slot slot;
+
+        if (there == 0 || r->broken)
+                return false;
+        r->broken = there > RING_DATA || there < sizeof slot + sizeof *head;
+        if (r->broken)
+                return false;
+        copy_out(r, r->at, &slot, sizeof slot);
+        copy_out(r, r->at + (uint32_t)sizeof slot, head, sizeof *head);
+        *len = slot.len;
+        r->broken = *len < sizeof *head || *len > WIRE_MAX || ring_slot_size(*len) > there;
+        return !r->broken;
 }
 
 /* Only what is told often comes this way. A handshake has gone over the connection by then, so its
  * announcement has long been heard. */
-static void take(struct reader *r, const void *packet, size_t len)
+static void take(struct reader *r, uint32_t len)
 {
-        const struct wire_head *head = packet;
+        _Alignas(8) unsigned char packet[WIRE_MAX];
+        const struct wire_head *head = (const struct wire_head *)packet;
 
+        copy_out(r, r->at + (uint32_t)sizeof(struct ring_slot), packet, len);
+        r->at += ring_slot_size(len);
+        atomic_store(&r->ring->read, r->at);
+        r->used_us = loop_now_us(r->rings->relay->loop);
         if (message_is_whole(packet, len) && head->type == WIRE_TAP)
                 message_report(r->rings->relay, r->pid, packet, len);
 }
 
-/* Returns the bytes of the ring that were used up; 0: there was nothing, or no sense in it. */
-static uint32_t read_one(struct reader *r)
+/* Up to a position, which bounds what one who writes all the time is given. */
+static void read_until(struct reader *r, uint32_t end)
 {
-        _Alignas(8) unsigned char packet[WIRE_MAX];
-        uint32_t len = next_len(r), size = ring_slot_size(len);
+        struct wire_head head;
+        uint32_t len;
 
-        r->broken = len > sizeof packet;
-        if (len == 0 || r->broken)
-                return 0;
-        copy_out(r, r->at + (uint32_t)sizeof(struct ring_slot), packet, len);
-        clear(r, size);
-        take(r, packet, len);
-        return size;
-}
-
-/* Who writes all the time is left for the next look after a ring's worth. */
-static void read_some(struct reader *r)
-{
-        uint32_t total = 0, n;
-
-        while (total < RING_DATA && (n = read_one(r)) != 0)
-                total += n;
-        if (total > 0)
-                r->used_us = loop_now_us(r->rings->relay->loop);
+        while ((int32_t)(end - r->at) > 0 && peek(r, &len, &head))
+                take(r, len);
 }
 
 /* ---- all of them ---- */
@@ -147,30 +144,39 @@ static void drop(struct reader *r)
         loop_bury(rings->relay->loop, &r->gone);
 }
 
+/* What one thread has told over the socket, and before it told what is in its ring now, has come by
+ * now, but may not have been heard. */
 static void look(struct rings *rings)
 {
         struct reader *r, *next;
+        bool any = false;
 
         if (rings->looking)
                 return; /* a message has led here */
         rings->looking = true;
         rings->looked_us = loop_now_us(rings->relay->loop);
+        DL_FOREACH (rings->readers, r) {
+                r->end = r->asleep ? r->at : atomic_load(&r->ring->written);
+                any = any || r->end != r->at;
+        }
+        if (any)
+                control_hear(rings->relay);
         DL_FOREACH_SAFE (rings->readers, r, next) {
-                if (r->asleep)
-                        continue;
-                read_some(r);
+                read_until(r, r->end);
                 if (r->broken)
                         drop(r);
         }
         rings->looking = false;
 }
 
+/* No other look is under way. */
 static void look_last(struct reader *r)
 {
         struct rings *rings = r->rings;
 
         rings->looking = true;
-        read_some(r); /* also if it was asleep */
+        control_hear(rings->relay);
+        read_until(r, atomic_load(&r->ring->written));
         drop(r);
         rings->looking = false;
 }
@@ -179,10 +185,10 @@ static void look_last(struct reader *r)
 static void send_to_sleep(struct reader *r)
 {
         atomic_store(&r->ring->state, RING_ASLEEP);
-        if (next_len(r) == 0)
-                fall_asleep(r);
-        else
+        if (has_more(r))
                 atomic_store(&r->ring->state, RING_WATCHED);
+        else
+                fall_asleep(r);
 }
 
 static void timer_reached(uv_timer_t *timer)
@@ -295,7 +301,7 @@ static int open_ring(struct rings *rings, pid_t pid)
                 return -EBUSY;
         old = find(rings, pid);
         if (old != NULL)
-                look_last(old); /* of the program that this process was before execve(2) */
+                look_last(old);
         if (rings->count >= RINGS_MAX)
                 return -ENOSPC;
         r = reader_new(rings, pid);
@@ -369,6 +375,24 @@ void rings_wake(struct rings *rings, pid_t pid)
                 return;
         wake(r);
         look(rings);
+}
+
+void rings_look_before(struct rings *rings, pid_t pid, uint32_t seq)
+{
+        struct reader *r = rings != NULL && rings->awake > 0 ? find(rings, pid) : NULL;
+        struct wire_head head;
+        uint32_t len;
+
+        while (r != NULL && !r->asleep && peek(r, &len, &head) && (int32_t)(head.seq - seq) < 0)
+                take(r, len);
+}
+
+void rings_forget(struct rings *rings, pid_t pid)
+{
+        struct reader *r = rings != NULL && !rings->looking ? find(rings, pid) : NULL;
+
+        if (r != NULL)
+                look_last(r);
 }
 
 void rings_look(struct rings *rings)

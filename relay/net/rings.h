@@ -22,8 +22,14 @@ void rings_answer(struct rings *rings, pid_t pid, int fd);
 /* pid has rung the bell. */
 void rings_wake(struct rings *rings, pid_t pid);
 
-/* Handle what has been written, and come before what is to be handled now: another message, the end
- * of a connection. Cheap if there is nothing. rings may be NULL. */
+/* pid is another program now, by execve(2): it has lost its ring. */
+void rings_forget(struct rings *rings, pid_t pid);
+
+/* Handle what pid has written before the message of that number, which has come over the socket. */
+void rings_look_before(struct rings *rings, pid_t pid, uint32_t seq);
+
+/* Handle what has been written, before the end of a connection, say; and first what is still to be
+ * heard at the control socket. Cheap if there is nothing. rings may be NULL. */
 void rings_look(struct rings *rings);
 /* The same at the end of a turn: not more often than there is use in it. */
 void rings_turn(struct rings *rings);

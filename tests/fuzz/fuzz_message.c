@@ -18,7 +18,7 @@ static void send_packet(const uint8_t *data, size_t len)
         strcpy(to.sun_path, fuzz_relay_path);
         memset(packet, 0, sizeof *head);
         memcpy(packet, data, len);
-        if (len >= sizeof *head && head->reserved % 8 != 7)
+        if (len >= sizeof *head && head->seq % 8 != 7)
                 *head = (struct wire_head){.magic = WIRE_MAGIC,
                                            .version = WIRE_VERSION,
                                            .type = head->type,

@@ -73,33 +73,37 @@ static struct ring *fresh(void)
         static struct ring r;
 
         memset(&r, 0, sizeof r);
-        r.taken = r.read = (uint32_t)-4096;
+        r.written = r.read = (uint32_t)-4096;
         atomic_store(&ring, &r);
         atomic_store(&owner, (pid_t)getpid());
+        atomic_store(&locked, false);
         aside = bells = 0;
         return &r;
+}
+
+static void copy_out(struct ring *r, uint32_t at, unsigned char *to, uint32_t len)
+{
+        for (uint32_t i = 0; i < len; i++)
+                to[i] = r->data[(at + i) & (RING_DATA - 1)];
 }
 
 /* The relay's part, in small: returns the length of the next packet, 0 if there is none. */
 static uint32_t take_out(struct ring *r, unsigned char *packet)
 {
-        uint32_t at = r->read, len = atomic_load(&ring_slot_at(r, at)->len), size;
+        struct ring_slot slot;
+        uint32_t at = r->read;
 
-        if (len == 0)
+        if (at == atomic_load(&r->written))
                 return 0;
-        size = ring_slot_size(len);
-        for (uint32_t i = 0; i < len; i++)
-                packet[i] =
-                        r->data[(at + (uint32_t)sizeof(struct ring_slot) + i) & (RING_DATA - 1)];
-        for (uint32_t i = 0; i < size; i++)
-                r->data[(at + i) & (RING_DATA - 1)] = 0;
-        atomic_store(&r->read, at + size);
-        return len;
+        copy_out(r, at, (unsigned char *)&slot, sizeof slot);
+        copy_out(r, at + (uint32_t)sizeof slot, packet, slot.len);
+        atomic_store(&r->read, at + ring_slot_size(slot.len));
+        return slot.len;
 }
 
 static void tell(int thread, int number, size_t len)
 {
-        struct wire_head head = {.tid = thread, .reserved = (uint32_t)number};
+        struct wire_head head = {.tid = thread, .seq = (uint32_t)number};
         char text[LONGEST];
         struct iovec parts[2] = {{&head, sizeof head}, {text, len}};
 
@@ -134,7 +138,7 @@ static void test_one_thread(void **state)
         for (int n = 0; n < 100000; n++) {
                 tell(1, n, (size_t)(n % LONGEST));
                 assert_int_equal(take_out(r, packet), sizeof *head + (size_t)(n % LONGEST));
-                assert_int_equal(head->reserved, n);
+                assert_int_equal(head->seq, n);
         }
         assert_int_equal(aside, 0);
         assert_true(r->read < (uint32_t)-4096); /* gone round */
@@ -155,7 +159,7 @@ static void test_threads(void **state)
                 assert_int_equal(pthread_create(&threads[i], NULL, tell_many, (void *)i), 0);
         while (done < THREADS) {
                 uint32_t len = take_out(r, packet);
-                int n = (int)head->reserved, *expected;
+                int n = (int)head->seq, *expected;
 
                 if (len == 0) {
                         sched_yield();
@@ -185,7 +189,7 @@ static void test_full(void **state)
         for (; aside == 0; count++)
                 tell(1, count, 200);
         assert_int_equal(count - 1, RING_DATA / ring_slot_size(200 + sizeof(struct wire_head)));
-        assert_true(r->taken - r->read <= RING_DATA);
+        assert_true(r->written - r->read <= RING_DATA);
 }
 
 static void test_bell_only_for_one_asleep(void **state)
@@ -208,7 +212,7 @@ static void test_closed(void **state)
         r->state = RING_CLOSED;
         tell(1, 1, 0);
         assert_int_equal(aside, 1);
-        assert_int_equal(r->taken, r->read);
+        assert_int_equal(r->written, r->read);
         assert_null(ring);
 }
 
@@ -226,7 +230,7 @@ static void test_nobody_reads(void **state)
         tell(1, 4, 0);
         assert_int_equal(aside, 1);
         assert_null(ring);
-        assert_int_equal(r->taken - r->read, 3 * ring_slot_size(sizeof(struct wire_head)));
+        assert_int_equal(r->written - r->read, 3 * ring_slot_size(sizeof(struct wire_head)));
 }
 
 /* A pause in which nothing was told is no sign of death. */
@@ -244,6 +248,21 @@ static void test_pause(void **state)
         tell(1, 5, 0);
         tell(1, 6, 0);
         assert_int_equal(aside, 0);
+}
+
+/* In the middle of another message, which is in the parent's memory then, or below a handler. */
+static void test_locked(void **state)
+{
+        struct ring *r = fresh();
+
+        (void)state;
+        atomic_store(&locked, true);
+        tell(1, 1, 0);
+        assert_int_equal(aside, 1);
+        assert_int_equal(r->written, r->read);
+        atomic_store(&owner, (pid_t)getpid() + 1);
+        tell(1, 2, 0);
+        assert_false(locked);
 }
 
 static void test_another_process(void **state)
@@ -270,10 +289,15 @@ static void test_not_later(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_one_thread), cmocka_unit_test(test_threads),
-                cmocka_unit_test(test_full),       cmocka_unit_test(test_bell_only_for_one_asleep),
-                cmocka_unit_test(test_closed),     cmocka_unit_test(test_nobody_reads),
-                cmocka_unit_test(test_pause),      cmocka_unit_test(test_another_process),
+                cmocka_unit_test(test_one_thread),
+                cmocka_unit_test(test_threads),
+                cmocka_unit_test(test_full),
+                cmocka_unit_test(test_bell_only_for_one_asleep),
+                cmocka_unit_test(test_closed),
+                cmocka_unit_test(test_nobody_reads),
+                cmocka_unit_test(test_pause),
+                cmocka_unit_test(test_locked),
+                cmocka_unit_test(test_another_process),
                 cmocka_unit_test(test_not_later),
         };
 
