@@ -1,11 +1,12 @@
 /* A ring of messages in memory that one process shares with the relay: what a program tells often
  * (the heads of its HTTP) costs it no system call that waits, and the relay no wake-up.
  *
- * The relay makes it when asked (WIRE_RING) and passes it as a descriptor, a sealed memfd_create(2),
- * which the library maps and closes. Only the process that asked writes, one thread at a time; a
- * child after fork(2) asks for one of its own. Only the relay reads, and believes nothing of what it
- * reads. A message lies in a slot: struct ring_slot, then the packet of tapline_wire.h, filled up to
- * a multiple of 8; it may go over the end to the beginning. Positions only grow, modulo 2^32.
+ * The relay makes it when asked (WIRE_RING) and passes it as a descriptor, a sealed
+ * memfd_create(2), which the library maps and closes. Only the process that asked writes, one
+ * thread at a time; a child after fork(2) asks for one of its own. Only the relay reads, and
+ * believes nothing of what it reads. A message lies in a slot: struct ring_slot, then the packet of
+ * tapline_wire.h, filled up to a multiple of 8; it may go over the end to the beginning. Positions
+ * only grow, modulo 2^32.
  *
  * Others of a process's messages go over the control socket as before: `seq` in their heads says
  * which of two came first. */
