@@ -141,7 +141,8 @@ static bool is_ahead(_Atomic int64_t *ms)
 
 void control_stalled(void)
 {
-        atomic_store_explicit(&stalled_until_ms, control_now_ms() + CONTROL_AGAIN_MS, memory_order_relaxed);
+        atomic_store_explicit(&stalled_until_ms, control_now_ms() + CONTROL_AGAIN_MS,
+                              memory_order_relaxed);
 }
 
 bool control_is_stalled(void)
