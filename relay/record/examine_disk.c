@@ -123,13 +123,15 @@ void examine_attributes_write(struct event *e, const char *path)
 
 void examine_quota_write(struct event *e, const char *path, uid_t uid)
 {
+        /* QCMD() of its header shifts into the sign. */
+        const unsigned command = (unsigned)Q_GETQUOTA << SUBCMDSHIFT | USRQUOTA;
         int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         struct dqblk quota;
         long result;
 
         if (fd < 0)
                 return;
-        result = syscall(SYS_quotactl_fd, fd, QCMD(Q_GETQUOTA, USRQUOTA), uid, &quota);
+        result = syscall(SYS_quotactl_fd, fd, command, uid, &quota);
         close(fd);
         if (result < 0)
                 return;
