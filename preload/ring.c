@@ -121,6 +121,8 @@ static void copy(struct ring *r, uint32_t at, const void *from, size_t len)
         uint32_t offset = at & (RING_DATA - 1);
         size_t first = RING_DATA - offset < len ? RING_DATA - offset : len;
 
+        if (len == 0)
+                return; /* from may be NULL */
         memcpy(r->data + offset, from, first);
         memcpy(r->data, (const unsigned char *)from + first, len - first);
 }

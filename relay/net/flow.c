@@ -440,7 +440,8 @@ static const char *finish_reason(const struct flow_end *end)
 
 void flow_close(struct flow *flow, const struct flow_end *end)
 {
-        rings_look(flow->relay->rings); /* what its program has told comes before its end */
+        if (flow->worker == NULL)
+                rings_look(flow->relay->rings); /* what its program has told comes before its end */
         if (flow->state == FLOW_CLOSED)
                 return;
         if (flow->worker != NULL) {

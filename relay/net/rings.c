@@ -97,13 +97,15 @@ static void take(struct reader *r, uint32_t len)
                 message_report(r->rings->relay, r->pid, packet, len);
 }
 
-/* Up to a position, which bounds what one who writes all the time is given. */
-static void read_until(struct reader *r, uint32_t end)
+/* Up to a position, which bounds what one who writes all the time is given; before (NULL: all) is
+ * the number of a message that comes after. */
+static void read_until(struct reader *r, uint32_t end, const uint32_t *before)
 {
         struct wire_head head;
         uint32_t len;
 
-        while ((int32_t)(end - r->at) > 0 && peek(r, &len, &head))
+        while ((int32_t)(end - r->at) > 0 && peek(r, &len, &head) &&
+               (before == NULL || (int32_t)(head.seq - *before) < 0))
                 take(r, len);
 }
 
@@ -162,7 +164,7 @@ static void look(struct rings *rings)
         if (any)
                 control_hear(rings->relay);
         DL_FOREACH_SAFE (rings->readers, r, next) {
-                read_until(r, r->end);
+                read_until(r, r->end, NULL);
                 if (r->broken)
                         drop(r);
         }
@@ -176,7 +178,7 @@ static void look_last(struct reader *r)
 
         rings->looking = true;
         control_hear(rings->relay);
-        read_until(r, atomic_load(&r->ring->written));
+        read_until(r, atomic_load(&r->ring->written), NULL);
         drop(r);
         rings->looking = false;
 }
@@ -380,11 +382,9 @@ void rings_wake(struct rings *rings, pid_t pid)
 void rings_look_before(struct rings *rings, pid_t pid, uint32_t seq)
 {
         struct reader *r = rings != NULL && rings->awake > 0 ? find(rings, pid) : NULL;
-        struct wire_head head;
-        uint32_t len;
 
-        while (r != NULL && !r->asleep && peek(r, &len, &head) && (int32_t)(head.seq - seq) < 0)
-                take(r, len);
+        if (r != NULL && !r->asleep)
+                read_until(r, atomic_load(&r->ring->written), &seq);
 }
 
 void rings_forget(struct rings *rings, pid_t pid)

@@ -46,8 +46,8 @@ class Told:
         self.folder = sandbox.user.make_dir(sandbox.work / "signals")
         self.library = Path(sandbox.program()).parent / "libtapline.so"
 
-    def relay(self):
-        return Relay(self.sandbox, port=self.port)
+    def relay(self, *options):
+        return Relay(self.sandbox, *options, port=self.port)
 
     def start(self, text, **env):
         env = {"LD_PRELOAD": str(self.library), "TAPLINE_SOCKET": str(self.sandbox.tmp / f"relay-{self.port}.sock"), **env}
@@ -125,10 +125,11 @@ assert rings() == 1
     assert answered(relay.events) == {200: 960}
 
 
-def test_connections_that_begin_meanwhile(told):
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]])
+def test_connections_that_begin_meanwhile(told, options):
     """A message at the control socket has what is in memory handled first; that once read the socket's next message before it, and
     took a connection for given up."""
-    with told.relay() as relay:
+    with told.relay(*options) as relay:
         told.run("""
 def many():
     for n in range(40):

@@ -180,6 +180,20 @@ static void test_threads(void **state)
                 pthread_join(threads[i], NULL);
 }
 
+static void test_empty_part(void **state)
+{
+        _Alignas(8) unsigned char packet[4096];
+        struct ring *r = fresh();
+        struct wire_head head = {0};
+        char text[] = "end";
+        struct iovec parts[3] = {{&head, sizeof head}, {NULL, 0}, {text, 3}};
+
+        (void)state;
+        ring_report_parts(WIRE_TAP, parts, 3, false);
+        assert_int_equal(take_out(r, packet), sizeof head + 3);
+        assert_memory_equal(packet + sizeof head, text, 3);
+}
+
 static void test_full(void **state)
 {
         struct ring *r = fresh();
@@ -291,6 +305,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_one_thread),
                 cmocka_unit_test(test_threads),
+                cmocka_unit_test(test_empty_part),
                 cmocka_unit_test(test_full),
                 cmocka_unit_test(test_bell_only_for_one_asleep),
                 cmocka_unit_test(test_closed),
