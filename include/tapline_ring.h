@@ -14,7 +14,9 @@
 #define TAPLINE_RING_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define RING_DATA 65536u /* a power of two */
 
@@ -40,6 +42,29 @@ struct ring {
 static inline uint32_t ring_slot_size(uint32_t len)
 {
         return (uint32_t)sizeof(struct ring_slot) + ((len + 7) & ~7u);
+}
+
+/* len bytes at a position, over the end if need be. With len 0 the other end may be NULL. */
+static inline void ring_copy_in(struct ring *ring, uint32_t at, const void *from, size_t len)
+{
+        uint32_t offset = at & (RING_DATA - 1);
+        size_t first = RING_DATA - offset < len ? RING_DATA - offset : len;
+
+        if (len == 0)
+                return;
+        memcpy(ring->data + offset, from, first);
+        memcpy(ring->data, (const unsigned char *)from + first, len - first);
+}
+
+static inline void ring_copy_out(const struct ring *ring, uint32_t at, void *to, size_t len)
+{
+        uint32_t offset = at & (RING_DATA - 1);
+        size_t first = RING_DATA - offset < len ? RING_DATA - offset : len;
+
+        if (len == 0)
+                return;
+        memcpy(to, ring->data + offset, first);
+        memcpy((unsigned char *)to + first, ring->data, len - first);
 }
 
 #endif

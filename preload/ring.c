@@ -116,17 +116,6 @@ static bool is_dead(struct ring *r)
         return now_ms - atomic_load(&moved_ms) > RING_DEAD_MS;
 }
 
-static void copy(struct ring *r, uint32_t at, const void *from, size_t len)
-{
-        uint32_t offset = at & (RING_DATA - 1);
-        size_t first = RING_DATA - offset < len ? RING_DATA - offset : len;
-
-        if (len == 0)
-                return; /* from may be NULL */
-        memcpy(r->data + offset, from, first);
-        memcpy(r->data, (const unsigned char *)from + first, len - first);
-}
-
 /* One at a time. Who holds it may be stopped in the middle, or be this very thread, below a
  * signal's handler: nobody waits for long. */
 static bool lock(void)
@@ -146,10 +135,10 @@ static bool put(struct ring *r, const struct iovec *parts, size_t count)
 
         if (end - atomic_load(&r->read) > RING_DATA)
                 return false;
-        copy(r, at, &slot, sizeof slot);
+        ring_copy_in(r, at, &slot, sizeof slot);
         at += (uint32_t)sizeof slot;
         for (size_t i = 0; i < count; at += (uint32_t)parts[i++].iov_len)
-                copy(r, at, parts[i].iov_base, parts[i].iov_len);
+                ring_copy_in(r, at, parts[i].iov_base, parts[i].iov_len);
         atomic_store(&r->written, end);
         return true;
 }

@@ -415,10 +415,10 @@ void control_hear(struct relay *relay)
 {
         struct control *control = relay->control;
 
-        while (control != NULL && accept_some(control, BATCH))
-                ;
-        if (control != NULL)
-                hear_earlier(control);
+        if (control == NULL)
+                return;
+        accept_some(control, BACKLOG); /* all that wait; not who comes meanwhile, without end */
+        hear_earlier(control);
 }
 
 void control_drain(struct relay *relay)

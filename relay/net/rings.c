@@ -49,15 +49,6 @@ struct rings {
 
 /* ---- one ring ---- */
 
-static void copy_out(const struct reader *r, uint32_t at, void *to, size_t len)
-{
-        uint32_t offset = at & (RING_DATA - 1);
-        size_t first = RING_DATA - offset < len ? RING_DATA - offset : len;
-
-        memcpy(to, r->ring->data + offset, first);
-        memcpy((unsigned char *)to + first, r->ring->data, len - first);
-}
-
 static bool has_more(const struct reader *r)
 {
         return atomic_load(&r->ring->written) != r->at;
@@ -75,8 +66,8 @@ static bool peek(struct reader *r, uint32_t *len, struct wire_head *head)
         r->broken = there > RING_DATA || there < sizeof slot + sizeof *head;
         if (r->broken)
                 return false;
-        copy_out(r, r->at, &slot, sizeof slot);
-        copy_out(r, r->at + (uint32_t)sizeof slot, head, sizeof *head);
+        ring_copy_out(r->ring, r->at, &slot, sizeof slot);
+        ring_copy_out(r->ring, r->at + (uint32_t)sizeof slot, head, sizeof *head);
         *len = slot.len;
         r->broken = *len < sizeof *head || *len > WIRE_MAX || ring_slot_size(*len) > there;
         return !r->broken;
@@ -89,7 +80,7 @@ static void take(struct reader *r, uint32_t len)
         _Alignas(8) unsigned char packet[WIRE_MAX];
         const struct wire_head *head = (const struct wire_head *)packet;
 
-        copy_out(r, r->at + (uint32_t)sizeof(struct ring_slot), packet, len);
+        ring_copy_out(r->ring, r->at + (uint32_t)sizeof(struct ring_slot), packet, len);
         r->at += ring_slot_size(len);
         atomic_store(&r->ring->read, r->at);
         r->used_us = loop_now_us(r->rings->relay->loop);

@@ -37,12 +37,6 @@ static void ask(void)
         close(ends[1]);
 }
 
-static void put(uint32_t at, const void *data, size_t len)
-{
-        for (size_t i = 0; i < len; i++)
-                ring->data[(at + i) & (RING_DATA - 1)] = ((const uint8_t *)data)[i];
-}
-
 enum { AS_IT_IS = 1, WRONG_LEN = 2 };
 
 static uint32_t put_slot(uint32_t at, unsigned how, const uint8_t *data, size_t len)
@@ -60,8 +54,8 @@ static uint32_t put_slot(uint32_t at, unsigned how, const uint8_t *data, size_t 
                                            .len = (uint32_t)len,
                                            .seq = head->seq,
                                            .time_ns = head->time_ns};
-        put(at, &slot, sizeof slot);
-        put(at + (uint32_t)sizeof slot, packet, len);
+        ring_copy_in(ring, at, &slot, sizeof slot);
+        ring_copy_in(ring, at + (uint32_t)sizeof slot, packet, len);
         return at + ring_slot_size((uint32_t)len);
 }
 

@@ -81,12 +81,6 @@ static struct ring *fresh(void)
         return &r;
 }
 
-static void copy_out(struct ring *r, uint32_t at, unsigned char *to, uint32_t len)
-{
-        for (uint32_t i = 0; i < len; i++)
-                to[i] = r->data[(at + i) & (RING_DATA - 1)];
-}
-
 /* The relay's part, in small: returns the length of the next packet, 0 if there is none. */
 static uint32_t take_out(struct ring *r, unsigned char *packet)
 {
@@ -95,8 +89,8 @@ static uint32_t take_out(struct ring *r, unsigned char *packet)
 
         if (at == atomic_load(&r->written))
                 return 0;
-        copy_out(r, at, (unsigned char *)&slot, sizeof slot);
-        copy_out(r, at + (uint32_t)sizeof slot, packet, slot.len);
+        ring_copy_out(r, at, &slot, sizeof slot);
+        ring_copy_out(r, at + (uint32_t)sizeof slot, packet, slot.len);
         atomic_store(&r->read, at + ring_slot_size(slot.len));
         return slot.len;
 }
