@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 enum {
-        CHUNK = 65536, /* copied at a time */
+        CHUNK = 65536,     /* copied at a time */
+        REST_SMALL = 4096, /* so much of it may wait in memory of our own */
 };
 
 void move_drop_pipe(struct side *side)
@@ -71,6 +72,23 @@ static void observe(struct side *from, const char *data, size_t len)
         stop_observing(from->flow);
 }
 
+/* What a receiver does not take waits in the pipe, as what is spliced does: the kernel bounds what
+ * a user has there, and a receiver that never reads costs no memory of our own. Returns false if
+ * the pipe cannot hold all of it. */
+static bool rest_piped(struct side *from, const char *rest, size_t len)
+{
+        if (len <= REST_SMALL || from->piped > 0)
+                return false;
+        if (from->pipe == NULL && (from->pipe = pipe_take(worker_pipes(from->flow))) == NULL)
+                return false;
+        from->piped = len;
+        if (write(from->pipe->write_end, rest, len) == (ssize_t)len)
+                return true;
+        move_drop_pipe(from);
+        from->piped = 0;
+        return false;
+}
+
 /* At most limit bytes are read, and shown to the observer or passed by it. A tunnel's last ones
  * travel with the FIN that pump() then sends: MSG_MORE of send(2). */
 static enum moved move_copied(struct side *from, struct side *to, size_t limit, bool show,
@@ -106,6 +124,8 @@ static enum moved move_copied(struct side *from, struct side *to, size_t limit, 
         if (sent == n)
                 return last ? ENDED : MOVED;
         side_blocked(to);
+        if (rest_piped(from, chunk + sent, (size_t)(n - sent)))
+                return BLOCKED;
         return side_queue(to, chunk + sent, (size_t)(n - sent)) < 0 ? READ_FAILED : BLOCKED;
 }
 

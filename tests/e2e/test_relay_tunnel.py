@@ -203,6 +203,30 @@ def test_a_slow_reader_holds_the_sender_up(relay):
     assert not server.errors
 
 
+def test_many_that_never_read_cost_no_memory(relay):
+    """What a client did not take of the last piece used to wait in memory of the relay's own, up to 64 KiB for each."""
+    clients, data, pieces = 60, pattern(48 << 10), 128
+    sent = []
+
+    def serve(connection):
+        for _ in range(pieces):
+            connection.sendall(data)
+            sent.append(1)
+            time.sleep(0.0005)
+    with RawServer(serve) as server:
+        with relay.tunnel(target_of(server)) as first:
+            receive_all(first)
+        before = relay.resident_bytes()
+        deaf = [relay.tunnel(target_of(server)) for _ in range(clients)]
+        eventually(lambda: still(sent), 30)
+        each = (relay.resident_bytes() - before) / clients
+        assert each < 10_000, f"{each:.0f} bytes"
+        for client in deaf:
+            with client:
+                assert receive_all(client) == data * pieces
+    assert not server.errors
+
+
 def still(counter):
     seen = len(counter)
     time.sleep(0.3)

@@ -239,7 +239,7 @@ class Soak:
             slow, mute = drip.result(), deaf.result()
             check("clients that send a byte a second", clean(slow), brief(slow))
             check("clients that never read", clean(mute), brief(mute))
-            check("their memory", held < 2 * count * 8192 + 4 * MIB, f"{held / count / 2:.0f} bytes each")
+            check("their memory", held < 2 * count * 4096 + 2 * MIB, f"{held / count / 2:.0f} bytes each")
             check("their CPU", cpu < 0.3, f"{cpu:.3f} s per second")
             check("the others", clean(others), f"median {others['p50_us']} us, {alone['p50_us']} us without them: {brief(others)}")
 
