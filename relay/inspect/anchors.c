@@ -1,6 +1,7 @@
 /* anchors.c: owns what has been read of all roots of this process, and the lookup by which a store
- * gets at them; see anchors.h. The certificates of a name are decoded when that name is first
- * asked for. Bundles themselves are bundle.c. */
+ * gets at them; see anchors.h. A PEM block is turned into DER once, and found again by its text;
+ * its name is read when it joins a store, and its certificate decoded when that name is first asked
+ * for. Bundles themselves are bundle.c. */
 #include "inspect/anchors.h"
 #include "record/hash.h"
 
@@ -13,11 +14,12 @@
 
 /* Shared by all stores: the bundles of one machine hold the same roots. Never freed. */
 struct anchor {
-        unsigned char *der; /* owned; the key */
+        unsigned char *der; /* owned, OPENSSL_free() */
         size_t len;
-        X509_NAME *subject; /* owned */
+        X509_NAME *subject; /* owned; NULL: in no store yet */
         X509 *cert;         /* owned; NULL: not decoded yet, or it cannot be */
         UT_hash_handle hh;
+        char block[]; /* the key: its PEM block, without a NUL */
 };
 
 enum { ANCHORS_MAX = 4096 };
@@ -69,23 +71,75 @@ static X509_NAME *subject_of(const unsigned char *der, size_t len)
 
 /* ---- the table ---- */
 
-/* Takes der, unless it returns NULL. Called with the lock. */
-static struct anchor *anchor_new(unsigned char *der, size_t len)
+static struct anchor *anchor_find(const char *block, size_t block_len)
 {
-        struct anchor *a = HASH_COUNT(anchors) < ANCHORS_MAX ? calloc(1, sizeof *a) : NULL;
+        struct anchor *known;
+
+        HASH_FIND(hh, anchors, block, block_len, known);
+        return known;
+}
+
+/* Takes der, unless it returns NULL: there is no room, or no memory. Called with the lock. */
+static struct anchor *anchor_new(const char *block, size_t block_len, unsigned char *der,
+                                 size_t len)
+{
+        struct anchor *a =
+                HASH_COUNT(anchors) < ANCHORS_MAX ? calloc(1, sizeof *a + block_len) : NULL;
 
         if (!a)
                 return NULL;
+        memcpy(a->block, block, block_len);
         a->der = der;
         a->len = len;
-        a->subject = subject_of(der, len);
-        if (a->subject)
-                HASH_ADD_KEYPTR(hh, anchors, a->der, len, a);
+        HASH_ADD_KEYPTR(hh, anchors, a->block, block_len, a);
         if (a->hh.tbl)
                 return a;
-        X509_NAME_free(a->subject);
         free(a);
         return NULL;
+}
+
+/* The one of a block, made if need be. Where none can be, it returns NULL and der, which the caller
+ * frees with OPENSSL_free(), or no der: it is no PEM. Called with the lock. */
+static struct anchor *anchor_of(const char *block, size_t block_len, unsigned char **der,
+                                size_t *len)
+{
+        struct anchor *a = anchor_find(block, block_len);
+
+        *der = NULL;
+        if (a || !(*der = bundle_decode(block, block_len, len)))
+                return a;
+        return anchor_new(block, block_len, *der, *len);
+}
+
+void anchors_know(const char *pem, const unsigned char *der, size_t len)
+{
+        size_t block_len = bundle_block_len(pem);
+        unsigned char *copy;
+
+        pthread_mutex_lock(&lock);
+        copy = block_len && !anchor_find(pem, block_len) ? OPENSSL_memdup(der, len) : NULL;
+        if (copy && !anchor_new(pem, block_len, copy, len))
+                OPENSSL_free(copy);
+        pthread_mutex_unlock(&lock);
+}
+
+void anchors_each(const struct bundle *b, void (*each)(void *, const unsigned char *, size_t),
+                  void *ctx)
+{
+        size_t block_len;
+
+        pthread_mutex_lock(&lock);
+        for (const char *at = bundle_first(b, &block_len); at; at = bundle_next(at, &block_len)) {
+                unsigned char *der;
+                size_t len;
+                struct anchor *a = anchor_of(at, block_len, &der, &len);
+
+                if (a || der)
+                        each(ctx, a ? a->der : der, a ? a->len : len);
+                if (!a)
+                        OPENSSL_free(der);
+        }
+        pthread_mutex_unlock(&lock);
 }
 
 /* ---- the lookup of a store ---- */
@@ -188,32 +242,29 @@ static void add_at_once(X509_STORE *store, unsigned char *der, size_t len)
         OPENSSL_free(der);
 }
 
-/* Takes der. Called with the lock. */
-static void add(X509_STORE *store, struct set *set, unsigned char *der, size_t len)
+/* Called with the lock. */
+static void add(X509_STORE *store, struct set *set, const char *block, size_t block_len)
 {
-        struct anchor *known, *a;
+        unsigned char *der;
+        size_t len;
+        struct anchor *a = anchor_of(block, block_len, &der, &len);
 
-        HASH_FIND(hh, anchors, der, len, known);
-        a = known ? known : anchor_new(der, len);
-        if (known)
-                OPENSSL_free(der);
-        if (a)
+        if (a && !a->subject)
+                a->subject = subject_of(a->der, a->len);
+        if (a && a->subject)
                 set_add(set, a);
-        else
+        else if (!a && der)
                 add_at_once(store, der, len);
 }
 
 void anchors_add(X509_STORE *store, const struct bundle *b)
 {
-        BIO *bio = b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
         struct set *set = set_of(store);
-        unsigned char *der;
         size_t len;
 
         pthread_mutex_lock(&lock);
-        while (set && bundle_next(bio, &der, &len))
-                add(store, set, der, len);
+        for (const char *at = set ? bundle_first(b, &len) : NULL; at; at = bundle_next(at, &len))
+                add(store, set, at, len);
         pthread_mutex_unlock(&lock);
-        BIO_free(bio);
         ERR_clear_error();
 }

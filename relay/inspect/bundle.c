@@ -1,6 +1,7 @@
 /* bundle.c: reads roots from files and directories, writes merged ones. Used by trust.c, which
  * decides which; knows nothing of environment variables. */
 #include "inspect/bundle.h"
+#include "inspect/anchors.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -40,20 +41,23 @@ static int append(struct bundle *b, const char *data, size_t len)
         return 0;
 }
 
-/* Length of the certificate block that starts at text, its newline included; 0 if none does. */
-static size_t block_len(const char *text)
+size_t bundle_block_len(const char *text)
 {
-        static const char *const types[] = {"CERTIFICATE", "TRUSTED CERTIFICATE",
-                                            "X509 CERTIFICATE"};
-        char line[64];
+        static const char *const types[][2] = {
+                {"-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"},
+                {"-----BEGIN TRUSTED CERTIFICATE-----", "-----END TRUSTED CERTIFICATE-----"},
+                {"-----BEGIN X509 CERTIFICATE-----", "-----END X509 CERTIFICATE-----"},
+        };
 
         for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-                snprintf(line, sizeof line, "-----BEGIN %s-----", types[i]);
-                if (strncmp(text, line, strlen(line)) != 0)
+                size_t begin_len = strlen(types[i][0]);
+
+                if (strncmp(text, types[i][0], begin_len) != 0)
                         continue;
-                snprintf(line, sizeof line, "-----END %s-----", types[i]);
-                const char *end = strstr(text, line);
-                return end ? (size_t)(end - text) + strlen(line) : 0;
+                const char *begin = text + begin_len, *end = strstr(begin, types[i][1]);
+                if (!end || memmem(begin, (size_t)(end - begin), "-----BEGIN ", 11))
+                        return 0; /* cut off: another one follows */
+                return (size_t)(end - text) + strlen(types[i][1]);
         }
         return 0;
 }
@@ -64,7 +68,7 @@ static int take_blocks(struct bundle *b, const char *text)
         int count = 0;
 
         for (const char *at = strstr(text, "-----BEGIN "); at; at = strstr(at, "-----BEGIN ")) {
-                size_t len = block_len(at);
+                size_t len = bundle_block_len(at);
                 if (len && (append(b, at, len) < 0 || append(b, "\n", 1) < 0))
                         return -ENOMEM;
                 count += len != 0;
@@ -141,6 +145,8 @@ static int add_der(struct bundle *b, const unsigned char *der, size_t len)
         if (bio && PEM_write_bio(bio, PEM_STRING_X509, "", der, (long)len)) {
                 long pem_len = BIO_get_mem_data(bio, &pem);
                 result = append(b, pem, (size_t)pem_len) < 0 ? -ENOMEM : 1;
+                if (result > 0)
+                        anchors_know(b->pem + b->len - pem_len, der, len);
         }
         BIO_free(bio);
         return result;
@@ -234,20 +240,38 @@ int bundle_add_system(struct bundle *b)
 
 /* ---- decoding ---- */
 
-bool bundle_next(BIO *pem, unsigned char **der, size_t *len)
+static const char *block_at(const char *text, size_t *len)
 {
+        while ((text = strstr(text, "-----BEGIN ")) && !(*len = bundle_block_len(text)))
+                text++;
+        return text;
+}
+
+const char *bundle_first(const struct bundle *b, size_t *len)
+{
+        return b->len ? block_at(b->pem, len) : NULL;
+}
+
+const char *bundle_next(const char *block, size_t *len)
+{
+        return block_at(block + *len, len);
+}
+
+unsigned char *bundle_decode(const char *block, size_t block_len, size_t *len)
+{
+        BIO *bio = BIO_new_mem_buf(block, (int)block_len);
         char *name = NULL, *header = NULL;
+        unsigned char *der = NULL;
         long bytes = 0;
 
-        *der = NULL;
-        /* Each turn eats a block, also one that it cannot decode, so this ends. */
-        while (!*der && pem && BIO_pending(pem) > 0)
-                PEM_read_bio(pem, &name, &header, der, &bytes);
+        if (bio)
+                PEM_read_bio(bio, &name, &header, &der, &bytes);
         ERR_clear_error();
         OPENSSL_free(name);
         OPENSSL_free(header);
+        BIO_free(bio);
         *len = (size_t)bytes;
-        return *der != NULL;
+        return der;
 }
 
 /* ---- writing ---- */

@@ -3,7 +3,6 @@
 #ifndef INSPECT_BUNDLE_H
 #define INSPECT_BUNDLE_H
 
-#include <openssl/bio.h>
 #include <openssl/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,9 +25,18 @@ int bundle_add_bytes(struct bundle *b, const char *data, size_t len);
 /* Add the first of the system's default bundles that exists. Returns as bundle_add. */
 int bundle_add_system(struct bundle *b);
 
-/* The next block of PEM text, decoded into *der, which the caller frees with OPENSSL_free(), and
- * its *len; what is no PEM is passed over. False at the end. pem may be NULL: the end. */
-bool bundle_next(BIO *pem, unsigned char **der, size_t *len);
+/* The length of the PEM block of a certificate that text begins with, without what ends its last
+ * line; 0 if it begins with none. */
+size_t bundle_block_len(const char *text);
+
+/* The first block of b and, while there is one, the one behind block; *len is its length, in and
+ * out. NULL: there is none. */
+const char *bundle_first(const struct bundle *b, size_t *len);
+const char *bundle_next(const char *block, size_t *len);
+
+/* A block decoded, and its *len. The caller frees it with OPENSSL_free(). NULL: it is no PEM, or
+ * there is no memory. */
+unsigned char *bundle_decode(const char *block, size_t block_len, size_t *len);
 
 /* The length of the DER SEQUENCE that len bytes begin with, its head included; 0 if they do not. It
  * leaves out what OpenSSL puts behind a "TRUSTED CERTIFICATE". */

@@ -2,6 +2,7 @@
  * trusted certificate its type and DER; at the end SHA-1 over the password in UTF-16, a fixed
  * text, and all bytes before. All integers are big-endian; texts have a 16-bit length. */
 #include "inspect/jks.h"
+#include "inspect/anchors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -199,23 +200,29 @@ static void begin_sum(EVP_MD_CTX *sum)
         EVP_DigestUpdate(sum, text, sizeof text - 1);
 }
 
+struct entries {
+        struct output *out;
+        unsigned count;
+};
+
+static void put_next(void *ctx, const unsigned char *der, size_t len)
+{
+        struct entries *entries = ctx;
+
+        len = bundle_der_len(der, len);
+        if (len)
+                put_entry(entries->out, entries->count++, der, len);
+}
+
 /* The certificates of b are written as they are: to have OpenSSL look into each would take longer
  * than all the rest of a run's start. Returns how many. */
 static unsigned put_bundle(struct output *out, const struct bundle *b)
 {
-        BIO *bio = b && b->len ? BIO_new_mem_buf(b->pem, (int)b->len) : NULL;
-        unsigned char *der;
-        unsigned count = 0;
-        size_t len;
+        struct entries entries = {.out = out};
 
-        while (bundle_next(bio, &der, &len)) {
-                len = bundle_der_len(der, len);
-                if (len)
-                        put_entry(out, count++, der, len);
-                OPENSSL_free(der);
-        }
-        BIO_free(bio);
-        return count;
+        if (b)
+                anchors_each(b, put_next, &entries);
+        return entries.count;
 }
 
 /* All entries, in *data, which the caller frees. Returns how many, or -ENOMEM. */

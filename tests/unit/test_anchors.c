@@ -239,6 +239,104 @@ static void test_what_is_no_certificate(void **state)
         X509_free(root);
 }
 
+struct seen {
+        unsigned char *der[4];
+        size_t len[4];
+        int count;
+};
+
+static void see(void *ctx, const unsigned char *der, size_t len)
+{
+        struct seen *seen = ctx;
+
+        seen->der[seen->count] = OPENSSL_memdup(der, len);
+        seen->len[seen->count++] = len;
+}
+
+static void assert_seen(struct seen *seen, int index, X509 *cert)
+{
+        unsigned char *der = NULL;
+        int len = i2d_X509(cert, &der);
+
+        assert_true(index < seen->count);
+        assert_int_equal(seen->len[index], len);
+        assert_memory_equal(seen->der[index], der, (size_t)len);
+        OPENSSL_free(der);
+        OPENSSL_free(seen->der[index]);
+}
+
+/* In order, each block once; one that was cut off in front of another costs neither the other nor
+ * the next; what is no PEM is left out. */
+static void test_each_in_der(void **state)
+{
+        X509 *one = make_root("Each one", MBSTRING_UTF8, 0),
+             *two = make_root("Each two", MBSTRING_UTF8, 1);
+        BIO *pem = BIO_new(BIO_s_mem());
+        struct bundle b = {NULL, 0};
+        struct seen seen = {.count = 0};
+        char *text;
+
+        (void)state;
+        PEM_write_bio_X509(pem, one);
+        BIO_puts(pem, "-----BEGIN CERTIFICATE-----\nMIIB\n");
+        PEM_write_bio_X509(pem, two);
+        BIO_puts(pem, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+        PEM_write_bio_X509(pem, one);
+        long size = BIO_get_mem_data(pem, &text);
+        assert_int_equal(bundle_add_bytes(&b, text, (size_t)size), 4);
+        anchors_each(&b, see, &seen);
+        assert_int_equal(seen.count, 3);
+        assert_seen(&seen, 0, one);
+        assert_seen(&seen, 1, two);
+        assert_seen(&seen, 2, one);
+        BIO_free(pem);
+        bundle_fini(&b);
+        X509_free(one);
+        X509_free(two);
+}
+
+/* What was told of a block is not decoded again; a block that differs by a byte is another. */
+static void test_what_is_known_is_not_decoded(void **state)
+{
+        X509 *block = make_root("Block", MBSTRING_UTF8, 0),
+             *told = make_root("Told", MBSTRING_UTF8, 1);
+        X509_STORE *store = X509_STORE_new();
+        BIO *pem = BIO_new(BIO_s_mem());
+        unsigned char *der = NULL;
+        int len = i2d_X509(told, &der);
+        struct bundle b = {NULL, 0}, other = {NULL, 0};
+        struct seen seen = {.count = 0};
+        char *text;
+
+        (void)state;
+        PEM_write_bio_X509(pem, block);
+        BIO_write(pem, "", 1);
+        BIO_get_mem_data(pem, &text);
+        anchors_know(text, der, (size_t)len);
+        anchors_know("no block", der, (size_t)len);
+        assert_int_equal(bundle_add_bytes(&b, text, strlen(text)), 1);
+        anchors_each(&b, see, &seen);
+        assert_seen(&seen, 0, told);
+        anchors_add(store, &b);
+        assert_verdict(store, make_leaf("Told", MBSTRING_UTF8, 1), X509_V_OK);
+
+        text[strlen("-----BEGIN CERTIFICATE-----")] = ' ';
+        assert_int_equal(bundle_add_bytes(&other, text, strlen(text)), 1);
+        seen.count = 0;
+        anchors_each(&other, see, &seen);
+        assert_true(seen.count == 0 || seen.len[0] != (size_t)len ||
+                    memcmp(seen.der[0], der, (size_t)len) != 0);
+        for (int i = 0; i < seen.count; i++)
+                OPENSSL_free(seen.der[i]);
+        BIO_free(pem);
+        bundle_fini(&b);
+        bundle_fini(&other);
+        OPENSSL_free(der);
+        X509_STORE_free(store);
+        X509_free(block);
+        X509_free(told);
+}
+
 /* The table is full, whoever filled it: what comes now is trusted all the same. */
 static void test_more_than_the_table_holds(void **state)
 {
@@ -282,6 +380,8 @@ int main(void)
                 cmocka_unit_test(test_names_written_otherwise),
                 cmocka_unit_test(test_bundle_after_bundle),
                 cmocka_unit_test(test_what_is_no_certificate),
+                cmocka_unit_test(test_each_in_der),
+                cmocka_unit_test(test_what_is_known_is_not_decoded),
                 cmocka_unit_test(test_more_than_the_table_holds), /* last: it fills the table */
         };
 
