@@ -66,7 +66,8 @@ static void save(const char *entry, size_t name_len)
 static void save_own(void)
 {
         for (char **e = environ; e != NULL && *e != NULL; e++) {
-                const char *end = starts(*e, TAPLINE_ENV_PREFIX) ? strchr(*e, '=') : NULL;
+                const char *end =
+                        (*e)[0] == 'T' && starts(*e, TAPLINE_ENV_PREFIX) ? strchr(*e, '=') : NULL;
 
                 if (end != NULL)
                         save(*e, (size_t)(end - *e));
@@ -77,7 +78,7 @@ static void save_own(void)
 static void save_named(const char *name, size_t len)
 {
         for (char **e = environ; e != NULL && *e != NULL; e++)
-                if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+                if ((*e)[0] == name[0] && strncmp(*e, name, len) == 0 && (*e)[len] == '=')
                         save(*e, len);
 }
 
