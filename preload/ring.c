@@ -19,6 +19,7 @@ enum {
 static _Atomic(struct ring *) ring;
 static _Atomic(pid_t) owner; /* of it; another process has only inherited it */
 static _Atomic uint32_t told, tries;
+static _Atomic bool asking;        /* a thread waits for the relay's answer: one is enough */
 static _Atomic bool locked;        /* a message is being written */
 static _Atomic uint32_t last_read; /* as far as the relay had come */
 static _Atomic int64_t moved_ms;   /* when it did */
@@ -87,18 +88,25 @@ static struct ring *mine(void)
         if (atomic_load(&owner) != self) {
                 forget();
                 atomic_store(&tries, 0);
+                atomic_store(&asking, false);
                 atomic_store(&locked, false); /* its holder is in the parent */
                 atomic_store(&owner, self);
         }
         r = atomic_load(&ring);
         tried = atomic_load(&tries);
-        if (r != NULL || tried >= RING_TRIES ||
-            atomic_fetch_add(&told, 1) + 1 != (uint32_t)RING_AFTER << tried)
+        if (r != NULL || tried >= RING_TRIES || atomic_load(&asking) ||
+            atomic_fetch_add(&told, 1) + 1 < (uint32_t)RING_AFTER << tried ||
+            atomic_exchange(&asking, true))
                 return r;
-        atomic_store(&told, 0);
-        atomic_store(&tries, tried + 1);
-        r = ask();
-        atomic_store(&ring, r);
+        /* Whoever asked meanwhile has set these before it let go. */
+        r = atomic_load(&ring);
+        if (r == NULL && atomic_load(&tries) == tried) {
+                r = ask();
+                atomic_store(&ring, r);
+                atomic_store(&told, 0);
+                atomic_store(&tries, tried + 1);
+        }
+        atomic_store(&asking, false);
         return r;
 }
 

@@ -16,8 +16,16 @@ enum { THREADS = 4, MESSAGES = 20000, LONGEST = 300 };
 static _Atomic int aside, bells; /* messages that took the other way; rings of the bell */
 static _Atomic int64_t clock_ms = 1;
 
+static _Atomic int asked, told_meanwhile; /* for a ring; messages told while the relay thinks */
+
+static void tell(int thread, int number, size_t len);
+
+/* There is no answer. */
 int control_open(void)
 {
+        atomic_fetch_add(&asked, 1);
+        for (int n = told_meanwhile; n > 0; n--)
+                tell(1, n, 0);
         return -ECONNREFUSED;
 }
 
@@ -294,6 +302,31 @@ static void test_not_later(void **state)
         assert_int_equal(aside, 1);
 }
 
+/* What others tell while one thread asks made a second of them ask: two rings in one process. */
+static void test_one_asks(void **state)
+{
+        fresh();
+        (void)state;
+        atomic_store(&ring, NULL);
+        atomic_store(&told, 0);
+        atomic_store(&tries, 0);
+        asked = 0;
+        told_meanwhile = 5 * RING_AFTER;
+        for (int n = 1; n <= RING_AFTER; n++) {
+                assert_int_equal(asked, 0);
+                tell(1, n, 0);
+        }
+        assert_int_equal(asked, 1);
+        told_meanwhile = 0;
+        for (int n = 1; n <= 2 * RING_AFTER; n++) {
+                assert_int_equal(asked, 1);
+                tell(1, n, 0);
+        }
+        assert_int_equal(asked, 2);
+        assert_int_equal(aside, (1 + 5 + 2) * RING_AFTER);
+        assert_false(asking);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -308,6 +341,7 @@ int main(void)
                 cmocka_unit_test(test_locked),
                 cmocka_unit_test(test_another_process),
                 cmocka_unit_test(test_not_later),
+                cmocka_unit_test(test_one_asks),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
