@@ -20,6 +20,7 @@
 
 #define TAPLINE_DIR_NAME    "tapline" /* under XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR */
 #define TAPLINE_SOCKET_NAME "relay.sock" /* in the runtime directory */
+#define TAPLINE_HELLO_END   "-hello"     /* behind the control socket's path: see tapline_wire.h */
 #define TAPLINE_LIB_NAME    "libtapline.so"
 
 #endif

@@ -5,6 +5,11 @@
  * are one-way: the library sends and closes. DIAL, PEER, NAME and RING expect an answer on
  * the same connection. Integers are in host order: both ends run on one machine.
  *
+ * Beside the control socket is another for HELLO alone (TAPLINE_HELLO_END of tapline_names.h). The
+ * relay looks there when something of a later time has come to the control socket, or else when it
+ * pleases: to be woken for each program that starts would cost the program more than to say hello.
+ * Where there is none, HELLO goes to the control socket.
+ *
  * Every packet starts with struct wire_head; `len` is the length of the whole packet. A packet
  * that is shorter than its type's struct, or whose len is not what arrived, is dropped. */
 #ifndef TAPLINE_WIRE_H
@@ -58,7 +63,8 @@ struct wire_addr {
 struct wire_hello {
         struct wire_head head;
         int32_t ppid;
-        uint32_t flags;
+        uint32_t reserved;
+        uint64_t fsize_limit, fsize_hard_limit; /* RLIMIT_FSIZE of getrlimit(2), or UINT64_MAX */
 };
 
 enum wire_dial_flags {

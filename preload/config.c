@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 
 struct config config;
 _Atomic unsigned short config_relay_port, config_hold_port;
@@ -139,12 +140,25 @@ static void read_ca(void)
         sys(SYS_close, fd, 0, 0);
 }
 
+/* Whom SIGXFSZ ends has no call that fails, and is gone when the relay hears of it. */
+static void read_size_limit(struct wire_hello *hello)
+{
+        struct rlimit64 limit;
+
+        hello->fsize_limit = hello->fsize_hard_limit = UINT64_MAX;
+        if (sys6(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, SYS_LONG(&limit), 0, 0) < 0)
+                return;
+        hello->fsize_limit = limit.rlim_cur;
+        hello->fsize_hard_limit = limit.rlim_max;
+}
+
 static void say_hello(int argc, char **argv)
 {
         _Alignas(struct wire_hello) char packet[4096];
         struct wire_hello *hello = (struct wire_hello *)packet;
 
         memset(hello, 0, sizeof *hello);
+        read_size_limit(hello);
         hello->ppid = (int32_t)sys(SYS_getppid, 0, 0, 0);
         control_report(WIRE_HELLO, &hello->head, pack_hello(packet, sizeof packet, argc, argv));
 }

@@ -2,8 +2,10 @@
 #include "control.h"
 #include "config.h"
 #include "sys.h"
+#include "tapline_names.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -40,23 +42,53 @@ static long above_standard(long fd)
         return higher;
 }
 
-int control_open(void)
+static int make_socket(int flags)
 {
-        long fd, result;
-
         if (!config.reachable)
                 return -ENOTCONN;
-        fd = above_standard(sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        if (fd < 0)
-                return (int)fd;
-        set_timeout((int)fd, SO_SNDTIMEO, CONTROL_STALL_MS); /* bounds connect() too, unix(7) */
-        result = sys(SYS_connect, fd, &config.relay, sizeof config.relay);
-        if (result == 0 && !listener_is_trusted((int)fd))
-                result = -EPERM;
+        return (int)above_standard(
+                sys(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
+}
+
+static int connect_to(int fd, const struct sockaddr_un *address)
+{
+        long result = sys(SYS_connect, fd, address, sizeof *address);
+
+        return result < 0 ? (int)result : listener_is_trusted(fd) ? 0 : -EPERM;
+}
+
+/* Returns fd, or result, which is -errno, and fd is closed. */
+static int connected(int fd, int result)
+{
         if (result == 0)
-                return (int)fd;
-        control_close((int)fd);
-        return (int)result;
+                return fd;
+        control_close(fd);
+        return result;
+}
+
+int control_open(void)
+{
+        int fd = make_socket(0);
+
+        if (fd < 0)
+                return fd;
+        set_timeout(fd, SO_SNDTIMEO, CONTROL_STALL_MS); /* bounds connect() too, unix(7) */
+        return connected(fd, connect_to(fd, &config.relay));
+}
+
+/* Where HELLO is heard. Nobody waits there, so nobody has to be kept from waiting. */
+static int open_hello(void)
+{
+        static const char end[] = TAPLINE_HELLO_END;
+        struct sockaddr_un address = config.relay;
+        size_t len = strlen(address.sun_path);
+        int fd;
+
+        if (len + sizeof end > sizeof address.sun_path)
+                return -ENAMETOOLONG;
+        memcpy(address.sun_path + len, end, sizeof end);
+        fd = make_socket(SOCK_NONBLOCK);
+        return fd < 0 ? fd : connected(fd, connect_to(fd, &address));
 }
 
 void control_close(int fd)
@@ -176,7 +208,9 @@ int control_report_parts(enum wire_type type, struct iovec *parts, size_t count)
         int fd, result;
 
         control_complete(type, parts, count);
-        fd = control_open();
+        fd = type == WIRE_HELLO ? open_hello() : -ENOENT;
+        if (fd < 0)
+                fd = control_open();
         if (fd < 0)
                 return fd;
         result = send_parts(fd, parts, count);

@@ -1,6 +1,7 @@
 /* The control socket; see control.h. */
 #include "net/control.h"
 #include "net/bound.h"
+#include "net/hellos.h"
 #include "net/hold.h"
 #include "net/listener.h"
 #include "net/message.h"
@@ -27,12 +28,13 @@ enum {
 struct control {
         struct watch watch; /* its fd is owned */
         struct relay *relay;
-        int fd;          /* of watch, also while that waits */
-        char *path;      /* owned: unlinked at the end */
-        unsigned silent; /* clients that have yet to send their first message */
-        uid_t uid;       /* ours */
-        uint64_t turn;   /* in which somebody came last */
-        bool hearing;    /* announcements */
+        int fd;                /* of watch, also while that waits */
+        char *path;            /* owned: unlinked at the end */
+        unsigned silent;       /* clients that have yet to send their first message */
+        uid_t uid;             /* ours */
+        uint64_t turn;         /* in which somebody came last */
+        struct hellos *hellos; /* owned; NULL: they come here */
+        bool hearing;          /* announcements */
 };
 
 struct control_client {
@@ -222,6 +224,8 @@ static void dispatch(struct control_client *c, const void *packet, size_t len)
                 client_close(c);
                 return;
         }
+        if (head->type != WIRE_HELLO && head->type != WIRE_JOIN)
+                hellos_hear_until(c->relay->control->hellos, head->time_ns);
         rings_look_before(c->relay->rings, c->pid, head->seq); /* a thread's in its order */
         switch ((enum wire_type)head->type) {
         case WIRE_DIAL:
@@ -326,7 +330,7 @@ static bool credentials(struct relay *relay, int fd, pid_t *pid)
         return who.uid == uid || who.uid == 0 || uid == 0;
 }
 
-static void accepted(struct relay *relay, int fd)
+void control_take(struct relay *relay, int fd)
 {
         struct control_client *c = calloc(1, sizeof *c);
         int result;
@@ -357,13 +361,13 @@ static void accepted(struct relay *relay, int fd)
 
 /* A thread's messages come on a connection each and must be handled in its order: those that were
  * accepted before their message had come have it by the time the next one connects. */
-static void hear_earlier(struct control *control)
+void control_hear_earlier(struct relay *relay)
 {
         struct control_client *c;
 
-        if (control->silent == 0)
+        if (relay->control->silent == 0)
                 return;
-        DL_FOREACH (control->relay->control_clients, c)
+        DL_FOREACH (relay->control_clients, c)
                 if (!c->closed && c->silent)
                         client_read(c);
 }
@@ -376,8 +380,8 @@ static bool accept_some(struct control *control, int batch)
 
                 if (fd < 0)
                         return false;
-                hear_earlier(control);
-                accepted(control->relay, fd);
+                control_hear_earlier(control->relay);
+                control_take(control->relay, fd);
         }
         return true;
 }
@@ -417,8 +421,14 @@ void control_hear(struct relay *relay)
 
         if (control == NULL)
                 return;
-        accept_some(control, BACKLOG); /* all that wait; not who comes meanwhile, without end */
-        hear_earlier(control);
+        control_take_waiting(relay);
+        control_hear_earlier(relay);
+        hellos_hear(control->hellos);
+}
+
+void control_take_waiting(struct relay *relay)
+{
+        accept_some(relay->control, BACKLOG); /* not who comes meanwhile, without end */
 }
 
 void control_drain(struct relay *relay)
@@ -447,6 +457,7 @@ int control_open(struct relay *relay, const char *path)
         control->uid = geteuid();
         control->path = strdup(path);
         relay->control = control;
+        control->hellos = hellos_open(relay, path);
         return loop_add_level(relay->loop, &control->watch);
 }
 
@@ -474,6 +485,7 @@ void control_close(struct relay *relay)
                 c->answer.queued = false; /* the loop runs no more */
         }
         control_sweep(relay);
+        hellos_close(control->hellos);
         loop_remove(relay->loop, &control->watch);
         close(control->fd);
         unlink(control->path);

@@ -20,6 +20,13 @@ void control_drain(struct relay *relay);
 /* Handle what has been sent on connections that nothing was heard of yet, without waiting. */
 void control_hear(struct relay *relay);
 
+/* Take a client and handle what it has sent; for hellos.c. fd becomes the control's. */
+void control_take(struct relay *relay, int fd);
+/* The same for all that wait at the control socket itself. */
+void control_take_waiting(struct relay *relay);
+/* Those that had said nothing when they were taken may have by now. */
+void control_hear_earlier(struct relay *relay);
+
 /* Accept again, if that had to wait (listener_wait). */
 void control_resume(struct relay *relay);
 

@@ -211,7 +211,7 @@ static void report_hello(struct relay *relay, pid_t pid, const struct wire_hello
         }
         event_close_array(&e);
         /* Whom SIGXFSZ ends has no call that fails. */
-        examine_size_limit_write(&e, pid);
+        examine_size_limit_write(&e, hello->fsize_limit, hello->fsize_hard_limit);
         record_write(relay->record, &e);
 }
 

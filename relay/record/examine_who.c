@@ -259,15 +259,13 @@ static void write_limit(struct event *e, pid_t pid, const char *key,
                 event_int(e, key, (int64_t)limit.rlim_cur);
 }
 
-void examine_size_limit_write(struct event *e, pid_t pid)
+void examine_size_limit_write(struct event *e, uint64_t soft, uint64_t hard)
 {
-        struct rlimit limit;
-
-        if (prlimit(pid, RLIMIT_FSIZE, NULL, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        if (soft > INT64_MAX)
                 return;
-        event_int(e, "fsize_limit", (int64_t)limit.rlim_cur);
-        if (limit.rlim_max != RLIM_INFINITY)
-                event_int(e, "fsize_hard_limit", (int64_t)limit.rlim_max);
+        event_int(e, "fsize_limit", (int64_t)soft);
+        if (hard <= INT64_MAX)
+                event_int(e, "fsize_hard_limit", (int64_t)hard);
 }
 
 static void write_open_files(struct event *e, pid_t pid)
@@ -288,8 +286,10 @@ static void write_open_files(struct event *e, pid_t pid)
 
 void examine_limits_write(struct event *e, pid_t pid, int error)
 {
-        if (error == EFBIG)
-                examine_size_limit_write(e, pid);
+        struct rlimit limit;
+
+        if (error == EFBIG && prlimit(pid, RLIMIT_FSIZE, NULL, &limit) == 0)
+                examine_size_limit_write(e, limit.rlim_cur, limit.rlim_max);
         if (error != EMFILE && error != ENFILE)
                 return;
         write_limit(e, pid, "nofile_limit", RLIMIT_NOFILE);

@@ -39,7 +39,8 @@ void examine_who_write(struct event *e, const struct examine_who *who);
  */
 void examine_limits_write(struct event *e, pid_t pid, int error);
 
-/* fsize_limit and fsize_hard_limit (RLIMIT_FSIZE, in bytes), each where there is one. */
-void examine_size_limit_write(struct event *e, pid_t pid);
+/* fsize_limit and fsize_hard_limit (RLIMIT_FSIZE, in bytes), each where there is one: RLIM_INFINITY
+ * is none. */
+void examine_size_limit_write(struct event *e, uint64_t soft, uint64_t hard);
 
 #endif
