@@ -2,7 +2,11 @@
 
 The index is tests/index, as the tests use it, in a process of its own. Each install is a real one into a fresh directory with a
 fresh cache; rounds alternate. What is compared is the whole time, tapline's own start and end included.
+
+Two sizes for each tool: what a project installs (pip 60 packages of 200 KB, npm 150 of 40 KB, cargo 200 of 60 KB), and the least
+that can be called an install, a fraction of a second, in which that start shows most.
 """
+import hashlib
 import json
 import os
 import shutil
@@ -16,8 +20,10 @@ from lab import BUILD, HERE, Failed, which
 
 sys.path[1:1] = [str(HERE.parent / name) for name in ("index", "e2e", "clients_table")]
 import clients  # noqa: E402
+import packages  # noqa: E402
 import registries  # noqa: E402
 
+MORE_ROUNDS = 4   # an install's time varies more than what tapline adds to it
 WAYS = {"tunnelled": [], "inspected": ["--inspect=always"]}
 
 
@@ -52,8 +58,8 @@ class Tool:
         self.lab, self.index = lab, index
 
 
-class Pip(Tool):
-    name = "pip"
+class PipSmall(Tool):
+    name, simple, wanted = "pip-small", "simple", ["grove"]
 
     def __init__(self, lab, index):
         super().__init__(lab, index)
@@ -63,15 +69,28 @@ class Pip(Tool):
 
     def install(self, folder):
         argv = [self.home / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--no-cache-dir", "--no-compile",
-                "--target", folder / "site", "--index-url", f"{self.index.url}/simple/", "grove"]
+                "--target", folder / "site", "--index-url", f"{self.index.url}/{self.simple}/", *self.wanted]
         return argv, {"PIP_CERT": self.index.ca, "SSL_CERT_FILE": self.index.ca, "PIP_CONFIG_FILE": os.devnull}
 
     def worked(self, folder):
-        return (folder / "site" / "grove").exists() or any((folder / "site").glob("grove*"))
+        return all((folder / "site" / name).exists() for name in self.wanted)
 
 
-class Npm(Tool):
-    name = "npm"
+class Pip(PipSmall):
+    name, simple, wanted = "pip", "tree/simple", [f"moss{i}" for i in range(60)]
+
+    def __init__(self, lab, index):
+        super().__init__(lab, index)
+        for name in self.wanted:
+            made = packages.wheel(name, "1.0", pad=200000)
+            index.add({f"wheels/{made.name}": made.data, f"wheels/{made.name}.metadata": made.metadata})
+            page = (f'<a href="{index.url}/tree/wheels/{made.name}#sha256={made.sha256}" '
+                    f'data-core-metadata="sha256={hashlib.sha256(made.metadata).hexdigest()}">{made.name}</a>')
+            index.add({f"simple/{name}/index.html": page.encode()})
+
+
+class NpmSmall(Tool):
+    name, registry, needs = "npm-small", "npm", {"grove-js": "^1.0.0"}
 
     def __init__(self, lab, index):
         super().__init__(lab, index)
@@ -80,18 +99,31 @@ class Npm(Tool):
             raise Failed("npm is not installed")
 
     def install(self, folder):
-        (folder / "package.json").write_text('{"name": "demo", "version": "1.0.0", "dependencies": {"grove-js": "^1.0.0"}}\n')
+        (folder / "package.json").write_text('{"name": "demo", "version": "1.0.0", "dependencies": %s}\n' % json.dumps(self.needs))
         argv = [self.program, "install", "--silent", "--no-audit", "--no-fund", "--cache", folder / "cache",
-                "--registry", f"{self.index.url}/npm/", "--prefix", folder]
+                "--registry", f"{self.index.url}/{self.registry}/", "--prefix", folder]
         return argv, {"NODE_EXTRA_CA_CERTS": self.index.ca, "SSL_CERT_FILE": self.index.ca}
 
     def worked(self, folder):
-        return (folder / "node_modules" / "grove-js").exists()
+        return all((folder / "node_modules" / name).exists() for name in self.needs)
 
 
-class Cargo(Tool):
-    name = "cargo"
-    CRATES = [f"moss-{i}" for i in range(20)]
+class Npm(NpmSmall):
+    name, registry, needs = "npm", "tree/npm", {f"moss{i}-js": "^1.0.0" for i in range(150)}
+
+    def __init__(self, lab, index):
+        super().__init__(lab, index)
+        for name in self.needs:
+            made = packages.NpmPackage(name, ["1.0.0"], {}, pad=40000)
+            page = made.packument(index.url + "/tree/npm")
+            for version, (_, file, data) in made.versions.items():
+                page["versions"][version]["dist"]["tarball"] = f"{index.url}/tree/tarballs/{file}"
+                index.add({f"tarballs/{file}": data})
+            index.add({f"npm/{name}": json.dumps(page).encode()})
+
+
+class CargoSmall(Tool):
+    name, crates, pad = "cargo-small", [f"moss-{i}" for i in range(20)], 0
 
     def __init__(self, lab, index):
         super().__init__(lab, index)
@@ -99,7 +131,7 @@ class Cargo(Tool):
             self.bin_dir = clients.rust_toolchain()
         except clients.Missing as e:
             raise Failed(e) from None
-        index.add(registries.cargo(index.url + "/tree", self.CRATES))
+        index.add(registries.cargo(index.url + "/tree", self.crates, self.pad))
 
     def install(self, folder):
         (folder / "src").mkdir()
@@ -108,15 +140,19 @@ class Cargo(Tool):
         (folder / ".cargo" / "config.toml").write_text(
             f'[source.crates-io]\nreplace-with = "local"\n[source.local]\nregistry = "sparse+{self.index.url}/tree/cargo/"\n')
         (folder / "Cargo.toml").write_text('[package]\nname = "demo"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\n' +
-                                           "".join(f'{crate} = "1"\n' for crate in self.CRATES))
+                                           "".join(f'{crate} = "1"\n' for crate in self.crates))
         return [self.bin_dir / "cargo", "fetch", "-q"], {"SSL_CERT_FILE": self.index.ca, "CARGO_HOME": folder / "home",
                                                          "PATH": f"{self.bin_dir}:{os.environ['PATH']}"}
 
     def worked(self, folder):
-        return len(list(folder.glob("home/registry/src/*/moss-*"))) == len(self.CRATES)
+        return len(list(folder.glob("home/registry/src/*/moss-*"))) == len(self.crates)
 
 
-TOOLS = [Pip, Npm, Cargo]
+class Cargo(CargoSmall):
+    name, crates, pad = "cargo", [f"moss-b{i}" for i in range(200)], 60000
+
+
+TOOLS = [Pip, Npm, Cargo, PipSmall, NpmSmall, CargoSmall]
 
 
 def timed(lab, tool, way, serial):
@@ -148,7 +184,7 @@ def run(bench):
         try:
             tool = make(bench.lab, index)
             timed(bench.lab, tool, None, f"warm-{make.name}")
-            for i in range(bench.args.rounds):
+            for i in range(bench.args.rounds + MORE_ROUNDS):
                 order = [None, *WAYS]
                 took = {}
                 for way in order[i % 3:] + order[:i % 3]:

@@ -346,7 +346,7 @@ class AskShim(Shim):
 
 
 class TaplineShim(Shim):
-    """Sends the client to the relay's control socket; without a relay it is only loaded."""
+    """Sends the client to the relay's control socket."""
     name, by_port = "libtapline", True
 
     def __init__(self, lab):

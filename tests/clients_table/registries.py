@@ -26,13 +26,15 @@ def _tree(root, prefix):
     return {f"{prefix}/{p.relative_to(root)}": p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
-def cargo(url, names=("moss",)):
-    """A sparse registry (config.json, and for each name an index line and the crate); names begin with "moss"."""
+def cargo(url, names=("moss",), pad=0):
+    """A sparse registry (config.json, and for each name an index line and the crate); names begin with "moss". pad: bytes of
+    data in each crate."""
     out = {"/cargo/config.json": json.dumps({"dl": url + "/cargo/dl"}).encode()}
     for name in names:
         crate = packages.tarball({
             f"{name}-1.0.0/Cargo.toml": f'[package]\nname = "{name}"\nversion = "1.0.0"\nedition = "2021"\n'.encode(),
-            f"{name}-1.0.0/src/lib.rs": b"pub fn moss() {}\n"})
+            f"{name}-1.0.0/src/lib.rs": b"pub fn moss() {}\n",
+            **({f"{name}-1.0.0/data": packages.noise(name, pad)} if pad else {})})
         line = {"name": name, "vers": "1.0.0", "deps": [], "cksum": hashlib.sha256(crate).hexdigest(), "features": {},
                 "yanked": False}
         out[f"/cargo/mo/ss/{name}"] = json.dumps(line).encode() + b"\n"

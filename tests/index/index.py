@@ -214,9 +214,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get_tree(self, parts):
         path = self._file(parts)
+        if path.is_dir():
+            path /= "index.html"
         if not path.is_file():
             raise KeyError(parts)
-        self._cached(path.read_bytes(), "application/octet-stream")
+        kinds = {".html": HTML, ".json": "application/json"}
+        self._cached(path.read_bytes(), kinds.get(path.suffix, "application/octet-stream"))
 
     def _get_git(self, parts):
         self._file(parts[:1])

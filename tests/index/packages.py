@@ -93,10 +93,10 @@ def wheel(name, version, requires=(), metadata_file=True, pad=2000):
     info = f"{dist}-{version}.dist-info"
     metadata = _metadata(name, version, requires)
     # Bytes that deflate cannot shrink much, so that a body has more than one TLS record's worth of life.
-    noise = b"".join(hashlib.sha256(f"{name}{version}{i}".encode()).digest() for i in range(pad // 32)).hex()
+    data = noise(f"{name}{version}", pad // 32 * 32).hex()
     files = {
         f"{dist}/__init__.py": f'VERSION = "{version}"\n'.encode(),
-        f"{dist}/data.py": f'NOISE = "{noise}"\n'.encode(),
+        f"{dist}/data.py": f'NOISE = "{data}"\n'.encode(),
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tapline-tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -114,6 +114,11 @@ def wheel(name, version, requires=(), metadata_file=True, pad=2000):
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
     return File(f"{dist}-{version}-py3-none-any.whl", out.getvalue(), metadata if metadata_file else None)
+
+
+def noise(seed, length):
+    """That many bytes that no compression makes shorter, the same for the same seed."""
+    return b"".join(hashlib.sha256(f"{seed}{i}".encode()).digest() for i in range(length // 32 + 1))[:length]
 
 
 def tarball(files):
@@ -152,7 +157,7 @@ def python_projects():
 class NpmPackage:
     """One npm package: its manifests by version, and its tarballs by file name."""
 
-    def __init__(self, name, versions, dependencies):
+    def __init__(self, name, versions, dependencies, pad=0):
         self.name = name
         self.versions = {}
         self.tarballs = {}
@@ -163,6 +168,7 @@ class NpmPackage:
             data = tarball({
                 "package/package.json": json.dumps(manifest, indent=1).encode(),
                 "package/index.js": f'module.exports = "{name} {version}";\n'.encode(),
+                **({"package/data": noise(f"{name}{version}", pad)} if pad else {}),
             })
             self.tarballs[f"{base}-{version}.tgz"] = data
             self.versions[version] = (manifest, f"{base}-{version}.tgz", data)
