@@ -37,7 +37,10 @@ def events_so_far(relay):
 
 
 def hello_socket(sandbox, relay):
-    return sandbox.tmp / f"relay-{relay.port}.sock-hello"
+    """It is made last, after the port on which a Relay is waited for."""
+    path = sandbox.tmp / f"relay-{relay.port}.sock-hello"
+    eventually(path.exists)
+    return path
 
 
 def test_every_program_is_there(sandbox, preloaded):
@@ -45,7 +48,7 @@ def test_every_program_is_there(sandbox, preloaded):
         done = sandbox.run(["/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; /bin/true & done; wait"], env=preloaded(relay))
         assert done.returncode == 0, str(done)
     assert len(started(relay, "/true")) == 20
-    assert not hello_socket(sandbox, relay).exists(), "left behind"
+    assert not list(sandbox.tmp.glob("*-hello")), "left behind"
 
 
 def test_soon_in_the_record_of_a_relay_that_stays(sandbox, preloaded):
@@ -106,10 +109,10 @@ def test_without_that_socket(sandbox, preloaded, there):
 def test_what_a_dead_relay_left(sandbox, preloaded):
     """A socket goes; a file of somebody's stays."""
     with Relay(sandbox) as relay:
+        path = hello_socket(sandbox, relay)
         os.kill(relay.process.pid, signal.SIGKILL)
         relay.process.wait(10)
         relay.events = []
-    path = hello_socket(sandbox, relay)
     assert path.exists()
     with Relay(sandbox, port=relay.port) as again:
         sandbox.run(["/bin/true"], env=preloaded(again))

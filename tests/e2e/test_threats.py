@@ -15,7 +15,7 @@ import pytest
 import runner
 import schema
 from origins import RawServer
-from relays import Relay
+from relays import Relay, eventually
 from user import IS_ROOT
 
 STRANGER = 61234  # a uid that nobody has
@@ -89,6 +89,7 @@ def dial_packet():
 def test_another_user_cannot_announce(sandbox):
     """Not even if somebody opened the socket's directory and the socket to all."""
     with Relay(sandbox) as relay:
+        eventually(lambda: len(list(sandbox.tmp.glob("relay-*.sock*"))) == 2)
         [control, hello] = paths = sorted(sandbox.tmp.glob("relay-*.sock*"))
         assert hello.name == control.name + "-hello"
         for path in paths:
