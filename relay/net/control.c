@@ -147,6 +147,7 @@ static void handle_dial(struct control_client *c, const struct wire_dial *dial)
 
         c->by_v6 = (dial->flags & WIRE_DIAL_V6) != 0;
         if (flow == NULL) {
+                process_table_set_bypassed(c->relay->processes, c->pid);
                 send_verdict(c, &verdict);
                 client_close(c);
                 return;
@@ -279,17 +280,25 @@ static void handle_end(struct control_client *c)
                                                     "gave up before the connection was there", 0});
 }
 
+static void note_lost(struct relay *relay, int error)
+{
+        relay_note_lost(relay, "what a program had to say was not heard", error);
+}
+
 /* One message. Returns false if there is no more to be heard. */
 static bool hear(struct control_client *c)
 {
         _Alignas(8) char packet[WIRE_MAX]; /* one message may have others heard first */
         ssize_t n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
+        int error = n < 0 ? errno : 0;
 
         /* That it has closed without reading our answer is told once, before what it sent. */
-        if (n < 0 && errno == ECONNRESET)
+        if (error == ECONNRESET)
                 n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return false;
+        if (n <= 0 && error != 0 && c->silent)
+                note_lost(c->relay, error);
         has_spoken(c);
         if (n > 0)
                 dispatch(c, packet, (size_t)n);
@@ -308,11 +317,6 @@ static void client_ready(struct watch *w, uint32_t events)
 {
         (void)events;
         client_read((struct control_client *)((char *)w - offsetof(struct control_client, watch)));
-}
-
-static void note_lost(struct relay *relay, int error)
-{
-        relay_note_lost(relay, "what a program had to say was not heard", error);
 }
 
 /* Only this user's programs (and root's, which can do as they like anyway). */

@@ -312,6 +312,8 @@ static void report_passed(struct relay *relay, pid_t pid, const struct wire_pass
         if (passed->reason >= sizeof reasons / sizeof *reasons || reasons[passed->reason] == NULL ||
             (passed->to.family != AF_INET && passed->to.family != AF_INET6))
                 return;
+        if (!is_udp)
+                process_table_set_bypassed(relay->processes, pid);
         event_begin_at(&e, EVENT_CONNECT, &who, 0, passed->head.time_ns);
         event_str(&e, "kind", is_udp ? "udp" : "direct");
         event_str(&e, "name", name_table_find(relay->names, pid, &passed->to));

@@ -79,9 +79,11 @@ bool past_verdict(struct relay *relay, uint64_t cookie, struct wire_verdict *ver
         return true;
 }
 
-bool past_was_inspected(struct relay *relay, uint64_t cookie)
+bool past_was_inspected(struct relay *relay, uint64_t cookie, bool *inspected)
 {
-        const struct past *p = find(relay, cookie);
+        const struct past *p = cookie != 0 ? find(relay, cookie) : NULL;
 
-        return p != NULL && p->was_inspected;
+        if (p != NULL)
+                *inspected = p->was_inspected;
+        return p != NULL;
 }

@@ -12,8 +12,9 @@ void past_add(const struct flow *flow);
  * (any more). */
 bool past_verdict(struct relay *relay, uint64_t cookie, struct wire_verdict *verdict);
 
-/* Were its requests recorded by the relay? */
-bool past_was_inspected(struct relay *relay, uint64_t cookie);
+/* Were its requests recorded by the relay? Returns false, *inspected untouched, if it is not known
+ * (any more). */
+bool past_was_inspected(struct relay *relay, uint64_t cookie, bool *inspected);
 
 void past_forget(struct relay *relay, uint64_t cookie);
 void past_forget_all(struct relay *relay);

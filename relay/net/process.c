@@ -17,7 +17,7 @@ enum { PROCESSES_MAX = 8192 }; /* the oldest is forgotten: it is only a cache of
 struct process {
         pid_t pid;
         char *exe; /* owned; NULL: it may not be known */
-        bool inspected;
+        bool inspected, bypassed;
         UT_hash_handle hh;
 };
 
@@ -106,6 +106,21 @@ bool process_table_is_inspected(struct process_table *table, pid_t pid)
         struct process *p = find(table, pid);
 
         return p != NULL && p->inspected;
+}
+
+void process_table_set_bypassed(struct process_table *table, pid_t pid)
+{
+        struct process *p = find(table, pid);
+
+        if (p != NULL)
+                p->bypassed = true;
+}
+
+bool process_table_has_bypassed(struct process_table *table, pid_t pid)
+{
+        const struct process *p = find(table, pid);
+
+        return p != NULL && p->bypassed;
 }
 
 /* Ask about the socket local -> remote. Returns 0 or -errno, as diag_ask(). */

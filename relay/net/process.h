@@ -23,6 +23,10 @@ const char *process_table_exe(struct process_table *table, pid_t pid);
 void process_table_set_inspected(struct process_table *table, pid_t pid);
 bool process_table_is_inspected(struct process_table *table, pid_t pid);
 
+/* The same of a connection that pid made by itself, without the relay. */
+void process_table_set_bypassed(struct process_table *table, pid_t pid);
+bool process_table_has_bypassed(struct process_table *table, pid_t pid);
+
 /* Uid that owns the local TCP socket local -> remote, both on this machine, by sock_diag(7).
  * Returns 0 or -errno. */
 int process_socket_uid(const struct sockaddr_storage *local, const struct sockaddr_storage *remote,

@@ -292,13 +292,18 @@ static void begin(struct relay *relay, struct tapped *t, const struct wire_tap *
 }
 
 /* Is the connection's plaintext seen by the relay itself? A tap's message may come after its
- * connection has ended, and its flow is gone. */
+ * connection has ended, and its flow is gone. One that is not known at all went by the proxy's
+ * address, or not by the relay, if the program has had such. */
 static bool is_inspected(struct relay *relay, const struct flow *flow, pid_t pid, uint64_t cookie)
 {
+        bool was;
+
         if (flow != NULL)
                 return flow->state == FLOW_INTERCEPT;
-        return past_was_inspected(relay, cookie) ||
-               process_table_is_inspected(relay->processes, pid);
+        if (past_was_inspected(relay, cookie, &was))
+                return was;
+        return process_table_is_inspected(relay->processes, pid) &&
+               (cookie == 0 || !process_table_has_bypassed(relay->processes, pid));
 }
 
 void tapped_message(struct relay *relay, pid_t pid, const struct wire_tap *tap, size_t len)

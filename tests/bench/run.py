@@ -21,7 +21,6 @@ import os
 import platform
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -244,21 +243,27 @@ class Bench:
         python = which("/usr/bin/python3") or os.path.realpath(sys.executable)
         true = which("true")
         k = min(1.0, self.args.seconds)
+        envs = {name: shim.env(relay if isinstance(shim, peers.TaplineShim) else None) if shim else {} for name, shim in shims.items()}
         for i in range(self.args.rounds + 2):
             names = list(shims)
-            for name in names[i % len(names):] + names[:i % len(names)]:
-                env = shims[name].env(relay if isinstance(shims[name], peers.TaplineShim) else None) if shims[name] else {}
-                pairs = [f"{a}={b}" for a, b in env.items()]
-                try:
-                    # Where the kernel puts a process decides over some tens of ns: several of them.
-                    runs = [self.lab.tool("openbench", d, int(25000 * k), env=env) for _ in range(5)]
-                    row = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-                    for case, n, argv in (("true", 300, [true]), ("python", 20, [python, "-c", "pass"])):
-                        row[f"{case}_us"] = self.lab.tool("spawnbench", max(3, int(n * k)), *pairs, *argv)["median_us"]
-                except Failed as e:
-                    self.note("preload", name, e)
-                    continue
-                self.results["samples"].append({"section": "preload", "path": name, "case": "", "round": i, **row})
+            names = names[i % len(names):] + names[:i % len(names)]
+            runs = {name: [] for name in names}
+            try:
+                # The machine has slow and fast moments, and where the kernel puts a process decides over some tens of ns: many short
+                # runs, all libraries in each moment, and of each the best.
+                for _ in range(8):
+                    for name in names:
+                        row = self.lab.tool("openbench", d, int(12000 * k), env=envs[name])
+                        pairs = [f"{a}={b}" for a, b in envs[name].items()]
+                        for case, n, argv in (("true", 60, [true]), ("python", 5, [python, "-c", "pass"])):
+                            row[f"{case}_us"] = self.lab.tool("spawnbench", max(3, int(n * k)), *pairs, *argv)["median_us"]
+                        runs[name].append(row)
+                for name in names:
+                    row = {key: min(run[key] for run in runs[name]) for key in runs[name][0]}
+                    self.results["samples"].append({"section": "preload", "path": name, "case": "", "round": i, **row})
+            except Failed as e:
+                self.note("preload", name, e)
+                shims.pop(name)
         for shim in [relay, *shims.values()]:
             if shim:
                 shim.stop()

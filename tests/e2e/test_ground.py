@@ -1,5 +1,6 @@
 """The ground gives way under a run: its record's disk fills, its directory goes, its socket is deleted, its relay stands still, the
 clock is set. The program sees ordinary results, and the record stays readable."""
+import collections
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import runner
 from origins import RawServer
 from runner import kill_marked
 from user import mounts_problem
@@ -44,9 +46,9 @@ def origin():
 class Started:
     """A run that has made one connection and waits until go() for its others."""
 
-    def __init__(self, sandbox, origin, steps=3, **more):
+    def __init__(self, sandbox, where, steps=3, program=STEPS, inspect=False, **more):
         self.sandbox, self.steps, self.flag = sandbox, steps, sandbox.work / "go"
-        argv, self.record = sandbox.tapline_argv(["/usr/bin/python3", "-c", STEPS, origin.port, self.flag, steps])
+        argv, self.record = sandbox.tapline_argv(["/usr/bin/python3", "-c", program, where, self.flag, steps], inspect=inspect)
         self.process = sandbox.start(argv, **more)
         end = time.monotonic() + 30
         while "now" not in self.process.outputs[0].read_text():
@@ -87,7 +89,7 @@ def whole_lines(path):
 
 def test_the_control_socket_is_deleted(sandbox, origin):
     """Later connections go out directly; nothing waits."""
-    run = Started(sandbox, origin)
+    run = Started(sandbox, origin.port)
     [path] = sandbox.tmp.glob("tapline*/*.sock")
     path.unlink()
     run.go()
@@ -97,7 +99,7 @@ def test_the_control_socket_is_deleted(sandbox, origin):
 
 def test_the_records_directory_is_removed(sandbox, origin):
     """The open file takes what comes; the report says where the record was meant to be."""
-    run = Started(sandbox, origin)
+    run = Started(sandbox, origin.port)
     moved = sandbox.root / "moved"
     sandbox.records.rename(moved)
     run.go()
@@ -124,7 +126,7 @@ def test_the_records_disk_is_full(sandbox, origin):
 
 def test_the_relay_stands_still(sandbox, origin):
     """Connections go out directly meanwhile, and through it again afterwards."""
-    run = Started(sandbox, origin, steps=20)
+    run = Started(sandbox, origin.port, steps=20)
     relay = run.relay()
     os.kill(relay, signal.SIGSTOP)
     try:
@@ -136,6 +138,52 @@ def test_the_relay_stands_still(sandbox, origin):
     all_good(done, steps=20)
     events = whole_lines(run.record)
     assert events[-1]["event"] == "run.end"
+
+
+ASKS = """
+import http.client, os, ssl, sys, time, urllib.parse
+where = urllib.parse.urlsplit(sys.argv[1])
+def ask(connection, n):
+    connection.request("GET", f"/bytes/{n}?fresh=1")
+    print(n, len(connection.getresponse().read()), flush=True)
+def connect():
+    return http.client.HTTPSConnection(where.hostname, where.port, context=ssl.create_default_context())
+first = connect()
+ask(first, 1)
+print("now", flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.02)
+second = connect()
+ask(second, 2)
+while not os.path.exists(sys.argv[2] + "-on"):
+    time.sleep(0.02)
+for n in range(3, int(sys.argv[3]) + 3):
+    ask(second, n)
+    ask(first, 100 + n)
+"""
+
+
+@pytest.mark.parametrize("steps", [3, 40], ids=["few", "by the ring"])
+def test_requests_of_an_inspected_program_that_went_out_directly(sandbox, index, steps):
+    """The relay stood still when it connected: what it asks there is told by itself. What the relay sees inside its other connection
+    was taken for all of it, and the rest was in no record."""
+    run = Started(sandbox, index.url, steps, ASKS, inspect=True, env=runner.trust(index.ca))
+    relay = run.relay()
+    os.kill(relay, signal.SIGSTOP)
+    try:
+        run.go()
+        time.sleep(3)
+    finally:
+        os.kill(relay, signal.SIGCONT)
+    (sandbox.work / "go-on").touch()
+    done = run.end()
+    assert done.returncode == 0, str(done)
+    events = whole_lines(run.record)
+    seen = collections.Counter((e["url"].split("/bytes/")[1].split("?")[0], e["source"]) for e in events if e["event"] == "http.request")
+    later = range(3, steps + 3)
+    seen.pop(("2", "tap"), None)  # for a second after it has not answered, the relay is told nothing
+    assert seen == collections.Counter([("1", "relay"), *((str(n), "tap") for n in later),
+                                        *((str(100 + n), "relay") for n in later)]), f"{seen}\n{done}"
 
 
 def test_the_clock_is_set_back_and_forth(sandbox, origin):
