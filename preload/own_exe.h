@@ -9,9 +9,8 @@
  * if it is not known. */
 size_t own_exe(int argc, char **argv, char *out, size_t cap);
 
-enum {
-        OWN_EXE_MAX = 512
-}; /* of what is resolved, and on the way: longer ones are /proc's to tell */
+/* Of what is resolved, and on the way: longer ones are /proc's to tell. */
+enum { OWN_EXE_MAX = 512 };
 
 /* The absolute path without symbolic links, to out (OWN_EXE_MAX bytes), as realpath(3) but with
  * system calls only. Returns false if it cannot be told. */

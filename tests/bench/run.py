@@ -263,7 +263,8 @@ class Bench:
                     self.results["samples"].append({"section": "preload", "path": name, "case": "", "round": i, **row})
             except Failed as e:
                 self.note("preload", name, e)
-                shims.pop(name)
+                if shim := shims.pop(name):
+                    shim.stop()
         for shim in [relay, *shims.values()]:
             if shim:
                 shim.stop()

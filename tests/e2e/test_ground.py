@@ -69,6 +69,15 @@ class Started:
                     continue
         raise AssertionError("no relay")
 
+    def go_while_the_relay_stands_still(self):
+        relay = self.relay()
+        os.kill(relay, signal.SIGSTOP)
+        try:
+            self.go()
+            time.sleep(3)
+        finally:
+            os.kill(relay, signal.SIGCONT)
+
     def end(self, timeout=60):
         try:
             return self.process.wait(timeout)
@@ -127,13 +136,7 @@ def test_the_records_disk_is_full(sandbox, origin):
 def test_the_relay_stands_still(sandbox, origin):
     """Connections go out directly meanwhile, and through it again afterwards."""
     run = Started(sandbox, origin.port, steps=20)
-    relay = run.relay()
-    os.kill(relay, signal.SIGSTOP)
-    try:
-        run.go()
-        time.sleep(3)
-    finally:
-        os.kill(relay, signal.SIGCONT)
+    run.go_while_the_relay_stands_still()
     done = run.end()
     all_good(done, steps=20)
     events = whole_lines(run.record)
@@ -168,13 +171,7 @@ def test_requests_of_an_inspected_program_that_went_out_directly(sandbox, index,
     """The relay stood still when it connected: what it asks there is told by itself. What the relay sees inside its other connection
     was taken for all of it, and the rest was in no record."""
     run = Started(sandbox, index.url, steps, ASKS, inspect=True, env=runner.trust(index.ca))
-    relay = run.relay()
-    os.kill(relay, signal.SIGSTOP)
-    try:
-        run.go()
-        time.sleep(3)
-    finally:
-        os.kill(relay, signal.SIGCONT)
+    run.go_while_the_relay_stands_still()
     (sandbox.work / "go-on").touch()
     done = run.end()
     assert done.returncode == 0, str(done)
