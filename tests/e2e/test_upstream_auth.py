@@ -19,6 +19,7 @@ from test_upstream_kinds import get
 from upstreams import SquidDigest, exactly
 
 BASIC = base64.b64encode(b"me:secret").decode()
+NONCE, SECOND = "the-first-of-the-nonces", "the-second-of-the-nonces"  # too long to be in the name of a temporary file
 EMPTY = b"Content-Length: 0\r\n\r\n"
 
 
@@ -72,7 +73,7 @@ def digest_of(head):
     return dict(re.findall(r'(\w+)="?([^",]*)', value.partition(" ")[2])) if value.startswith("Digest ") else None
 
 
-def is_digest(head, nonce="n1", algorithm="sha256"):
+def is_digest(head, nonce=NONCE, algorithm="sha256"):
     got = digest_of(head)
     if not got or got["nonce"] != nonce:
         return False
@@ -84,7 +85,7 @@ def is_digest(head, nonce="n1", algorithm="sha256"):
     return got["response"] == h(f"{a1}:{nonce}:{got['nc']}:{got['cnonce']}:auth:{a2}")
 
 
-SHA = 'Proxy-Authenticate: Digest realm="x", nonce="n1", qop="auth", algorithm=SHA-256'
+SHA = f'Proxy-Authenticate: Digest realm="x", nonce="{NONCE}", qop="auth", algorithm=SHA-256'
 
 ASKING = {
     "basic": (is_basic, [challenge('Proxy-Authenticate: Basic realm="x"')]),
@@ -96,7 +97,8 @@ ASKING = {
     "chunked": (is_digest, [challenge(SHA, body=b"Transfer-Encoding: chunked\r\n\r\n5\r\nLogin\r\n0\r\n\r\n")]),
     "long-body": (is_digest, [challenge(SHA, body=b"Content-Length: 50000\r\n\r\n" + b"x" * 50000)]),
     "1xx-before": (is_digest, [b"HTTP/1.1 100 Continue\r\n\r\n" + challenge(SHA)]),
-    "stale": (lambda head: is_digest(head, "n2"), [challenge(SHA), challenge(SHA.replace("n1", "n2") + ", stale=true")]),
+    "stale": (lambda head: is_digest(head, SECOND),
+              [challenge(SHA), challenge(SHA.replace(NONCE, SECOND) + ", stale=true")]),
     "falls-back": (is_basic, [challenge("Proxy-Authenticate: Basic realm=x", SHA)]),
 }
 
@@ -114,7 +116,7 @@ def test_a_challenge_is_answered(sandbox, origin, name, close):
         assert len(proxy.heads) == first + 1, "what it wants is known after the first time"
         relay.stop()
     assert {e["credentials"] for e in relay.of("upstream")} == {True}
-    for secret in ("secret", BASIC, "n1"):
+    for secret in ("secret", BASIC, NONCE, SECOND):
         assert secret not in relay.record.read_text()
 
 
