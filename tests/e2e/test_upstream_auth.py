@@ -18,8 +18,7 @@ from relays import Relay, connect_head, read_answer
 from test_upstream_kinds import get
 from upstreams import SquidDigest, exactly
 
-BASIC = base64.b64encode(b"me:secret").decode()
-NONCE, SECOND = "the-first-of-the-nonces", "the-second-of-the-nonces"  # too long to be in the name of a temporary file
+BASIC, NONCE, LATER = base64.b64encode(b"me:secret").decode(), "the-first-of-the-nonces", "the-later-of-the-nonces"
 EMPTY = b"Content-Length: 0\r\n\r\n"
 
 
@@ -97,8 +96,7 @@ ASKING = {
     "chunked": (is_digest, [challenge(SHA, body=b"Transfer-Encoding: chunked\r\n\r\n5\r\nLogin\r\n0\r\n\r\n")]),
     "long-body": (is_digest, [challenge(SHA, body=b"Content-Length: 50000\r\n\r\n" + b"x" * 50000)]),
     "1xx-before": (is_digest, [b"HTTP/1.1 100 Continue\r\n\r\n" + challenge(SHA)]),
-    "stale": (lambda head: is_digest(head, SECOND),
-              [challenge(SHA), challenge(SHA.replace(NONCE, SECOND) + ", stale=true")]),
+    "stale": (lambda head: is_digest(head, LATER), [challenge(SHA), challenge(SHA.replace(NONCE, LATER) + ", stale=true")]),
     "falls-back": (is_basic, [challenge("Proxy-Authenticate: Basic realm=x", SHA)]),
 }
 
@@ -116,7 +114,7 @@ def test_a_challenge_is_answered(sandbox, origin, name, close):
         assert len(proxy.heads) == first + 1, "what it wants is known after the first time"
         relay.stop()
     assert {e["credentials"] for e in relay.of("upstream")} == {True}
-    for secret in ("secret", BASIC, NONCE, SECOND):
+    for secret in ("secret", BASIC, NONCE, LATER):
         assert secret not in relay.record.read_text()
 
 
