@@ -138,11 +138,11 @@ class Lab:
         for src in sorted((HERE / "c").glob("*.c")):
             shim = src.stem.endswith("shim")
             dst = out / (src.stem + (".so" if shim else ""))
-            newest = max(p.stat().st_mtime for p in (src, *(HERE / "c").glob("*.h")))
+            newest = max(p.stat().st_mtime for p in (src, HERE / "c/nullshim.c", *(HERE / "c").glob("*.h")))
             if dst.exists() and dst.stat().st_mtime > newest:
                 continue
             extra = ["-shared", "-fPIC"] if shim else []
-            subprocess.run([cc, "-O2", "-Wall", "-Wextra", *extra, "-o", str(dst), str(src),
+            subprocess.run([cc, "-O2", "-Wall", "-Wextra", f"-I{HERE.parents[1] / 'include'}", *extra, "-o", str(dst), str(src),
                             "-lssl", "-lcrypto", "-lpthread", "-ldl"], check=True)
         return {p.stem: str(p) for p in out.iterdir() if p.is_file()}
 

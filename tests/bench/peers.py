@@ -334,6 +334,17 @@ class Null(Shim):
         self.lab, self.proc, self.path = lab, None, lab.bin["nullshim"]
 
 
+class HelloShim(Shim):
+    """The same, and says to the relay that a program has started."""
+    name, lib, speaks = "helloshim", "helloshim.so", ()
+
+    def __init__(self, lab):
+        self.lab, self.proc, self.path = lab, None, lab.bin["helloshim"]
+
+    def env(self, relay):
+        return {"LD_PRELOAD": self.path, "HELLO_SOCKET": f"{relay.socket}-hello"}
+
+
 class AskShim(Shim):
     """Asks ref-asked, and nothing else."""
     name, lib, speaks = "askshim", "askshim.so", ()
@@ -430,7 +441,7 @@ class SocketWrapper(Shim):
 TUNNEL = [Tapline, TaplineRecord, RefCopy, RefSplice, RefRedirect, RefSocks, Tinyproxy, Squid, Haproxy,
           HaproxySplice, Socat, Dante, Microsocks]
 INSPECT = [TaplineInspect, RefMitm, Mitmproxy, Sslsplit, SslsplitEc, SquidBump, SquidBumpEc]
-PRELOAD = [TaplineShim, Null, Proxychains4, Torsocks, Tsocks, Faketime, Fakeroot, SocketWrapper]
+PRELOAD = [TaplineShim, Null, HelloShim, Proxychains4, Torsocks, Tsocks, Faketime, Fakeroot, SocketWrapper]
 
 # (shim, relay): the shim in the client, the relay behind it
 SHIMS = [(TaplineShim, Tapline), (AskShim, RefAsked), (Proxychains4, RefCopy), (Proxychains4, RefSocks),

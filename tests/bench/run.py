@@ -243,7 +243,7 @@ class Bench:
         python = which("/usr/bin/python3") or os.path.realpath(sys.executable)
         true = which("true")
         k = min(1.0, self.args.seconds)
-        envs = {name: shim.env(relay if isinstance(shim, peers.TaplineShim) else None) if shim else {} for name, shim in shims.items()}
+        envs = {name: shim.env(relay if isinstance(shim, (peers.TaplineShim, peers.HelloShim)) else None) if shim else {} for name, shim in shims.items()}
         for i in range(self.args.rounds + 2):
             names = list(shims)
             names = names[i % len(names):] + names[:i % len(names)]
