@@ -113,7 +113,7 @@ ROWS = [
     Row("preload: open+close, added ns", "preload", added("preload", "", "open_close_ns", "none"), "libtapline", 20, True, 0, ("null",), there=16),
     Row("preload: failing open (ENOENT), added ns", "preload", added("preload", "", "enoent_ns", "none"), "libtapline", 20, True, 0, ("null",)),
     Row("preload: start of /bin/true, added us", "preload", added("preload", "", "true_us", "none"), "libtapline", 60, True, 0, ("null",), there=34, also=GREETED),
-    *[Row(f"{tool} install{which}, {way}, of bare", "install", install_ratio(tool + end, way), "tapline", goal)
+    *[Row(f"{tool} install{which}, {way}, of bare", "install", install_ratio(tool + end, way), "tapline", goal, references=("ref-copy",))
       for end, which in (("", ""), ("-small", " of the smallest size"))
       for tool in ("pip", "npm", "cargo") for way, goal in (("tunnelled", 1.02), ("inspected", 1.05))],
 ]

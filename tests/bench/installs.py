@@ -1,7 +1,8 @@
 """Section G: whole installs from a local index over TLS, bare, through the relay, and inspected.
 
 The index is tests/index, as the tests use it, in a process of its own. Each install is a real one into a fresh directory with a
-fresh cache; rounds alternate. What is compared is the whole time, tapline's own start and end included.
+fresh cache; rounds alternate. What is compared is the whole time, tapline's own start and end included. Beside it stands the same
+install through ref-copy, which the tool is told of by https_proxy: what any relay costs, and nothing of a start.
 
 Two sizes for each tool: what a project installs (pip 60 packages of 200 KB, npm 150 of 40 KB, cargo 200 of 60 KB), and the least
 that can be called an install, a fraction of a second, in which that start shows most.
@@ -17,6 +18,7 @@ import venv
 from pathlib import Path
 
 from lab import BUILD, HERE, Failed, which
+from peers import RefCopy
 
 sys.path[1:1] = [str(HERE.parent / name) for name in ("index", "e2e", "clients_table")]
 import clients  # noqa: E402
@@ -25,6 +27,7 @@ import registries  # noqa: E402
 
 MORE_ROUNDS = 4   # an install's time varies more than what tapline adds to it
 WAYS = {"tunnelled": [], "inspected": ["--inspect=always"]}
+REFERENCE = "ref-copy"
 
 
 class Index:
@@ -53,6 +56,7 @@ class Index:
 
 class Tool:
     """One package manager: prepare once, then install(folder) gives argv and environment of a fresh install."""
+    connects = True
 
     def __init__(self, lab, index):
         self.lab, self.index = lab, index
@@ -152,32 +156,54 @@ class Cargo(CargoSmall):
     name, crates, pad = "cargo", [f"moss-b{i}" for i in range(200)], 60000
 
 
-TOOLS = [Pip, Npm, Cargo, PipSmall, NpmSmall, CargoSmall]
+class Nothing(Tool):
+    """What is left of an install that takes no time: tapline's own start and end."""
+    name, connects = "nothing", False
+
+    def install(self, folder):
+        return [which("true")], {}
+
+    def worked(self, folder):
+        return True
 
 
-def timed(lab, tool, way, serial):
+TOOLS = [Pip, Npm, Cargo, PipSmall, NpmSmall, CargoSmall, Nothing]
+
+
+def waits(pid):
+    """How often a process has slept until something came."""
+    return int(Path(f"/proc/{pid}/status").read_text().split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
+def timed(lab, tool, way, serial, proxy=None):
     """Seconds of one install; way None is bare."""
     folder = Path(lab.path(f"install-{tool.name}-{serial}"))
     folder.mkdir()
     argv, env = tool.install(folder)
-    if way is not None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), **{k: str(v) for k, v in env.items()}}
+    if way == REFERENCE:
+        env["https_proxy"] = f"http://{proxy.addr}"
+        slept = waits(proxy.proc.pid)
+    elif way is not None:
         argv = [BUILD / "tapline", "run", "--quiet", "--bypass", "none", "--record", folder / "record.jsonl", *WAYS[way], "--", *argv]
     began = time.monotonic()
-    done = subprocess.run([str(a) for a in argv], cwd=folder, env={"PATH": os.environ["PATH"], "HOME": str(folder), **{k: str(v) for k, v in env.items()}}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(a) for a in argv], cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     seconds = time.monotonic() - began
     if done.returncode or not tool.worked(folder):
         raise Failed(f"{tool.name} {way or 'bare'}: exit {done.returncode}: {(done.stderr or done.stdout).strip()[-300:]}")
-    kinds = [json.loads(line)["event"] for line in open(folder / "record.jsonl")] if way is not None else []
-    if way is not None and ("connect" not in kinds or (way == "inspected" and "http.request" not in kinds)):
+    kinds = [json.loads(line)["event"] for line in open(folder / "record.jsonl")] if way in WAYS else []
+    if tool.connects and way in WAYS and ("connect" not in kinds or (way == "inspected" and "http.request" not in kinds)):
         raise Failed(f"{tool.name} {way}: the record has no connection, or no request: it did not go through tapline")
+    if way == REFERENCE and waits(proxy.proc.pid) < slept + 10:
+        raise Failed(f"{tool.name}: it did not go through {REFERENCE}")
     shutil.rmtree(folder)
     return {"seconds": seconds, "requests": kinds.count("http.request")}
 
 
 def run(bench):
     """All tools, all ways, rounds in rotating order; a bare install stands beside each way in each round."""
-    index, serial = Index(bench.lab), 0
+    index, proxy, serial = Index(bench.lab), RefCopy(bench.lab), 0
+    proxy.start()
     for make in TOOLS:
         if not bench.wanted(make.name) and bench.args.only:
             continue
@@ -185,11 +211,13 @@ def run(bench):
             tool = make(bench.lab, index)
             timed(bench.lab, tool, None, f"warm-{make.name}")
             for i in range(bench.args.rounds + MORE_ROUNDS):
-                order = [None, *WAYS]
+                order = [None, *([REFERENCE] if tool.connects else []), *WAYS]
                 took = {}
-                for way in order[i % 3:] + order[:i % 3]:
-                    took[way] = timed(bench.lab, tool, way, serial)
+                for way in order[i % len(order):] + order[:i % len(order)]:
+                    took[way] = timed(bench.lab, tool, way, serial, proxy)
                     serial += 1
+                if tool.connects:
+                    bench.add("install", REFERENCE, f"{tool.name} tunnelled", i, **took[REFERENCE])
                 for way in WAYS:
                     case = f"{tool.name} {way}"
                     bench.add("install", "bare", case, i, **took[None])
@@ -197,4 +225,5 @@ def run(bench):
         except Failed as e:
             bench.note("install", make.name, e)
         print(f"  install: {make.name}", file=sys.stderr)
+    proxy.stop()
     bench.lab.stop(index.proc)

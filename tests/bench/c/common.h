@@ -46,7 +46,7 @@ static inline struct sockaddr_in parse_addr(const char *s)
                 die("bad address '%s' (want ip:port)", s);
         memcpy(host, s, (size_t)(colon - s));
         host[colon - s] = 0;
-        if (inet_pton(AF_INET, host, &a.sin_addr) != 1)
+        if (inet_pton(AF_INET, strcmp(host, "localhost") ? host : "127.0.0.1", &a.sin_addr) != 1)
                 die("bad ip in '%s'", s);
         a.sin_port = htons((uint16_t)atoi(colon + 1));
         return a;
