@@ -71,11 +71,24 @@ static X509_NAME *subject_of(const unsigned char *der, size_t len)
 
 /* ---- the table ---- */
 
+/* Of a block's end, which holds some of the signature: all of a block would take as long as to
+ * decode it. */
+static unsigned hash_of(const char *block, size_t block_len)
+{
+        enum { TAIL = 96 };
+        size_t from = block_len > TAIL ? block_len - TAIL : 0;
+        unsigned hash;
+
+        HASH_VALUE(block + from, block_len - from, hash);
+        return hash;
+}
+
 static struct anchor *anchor_find(const char *block, size_t block_len)
 {
+        unsigned hash = hash_of(block, block_len);
         struct anchor *known;
 
-        HASH_FIND(hh, anchors, block, block_len, known);
+        HASH_FIND_BYHASHVALUE(hh, anchors, block, block_len, hash, known);
         return known;
 }
 
@@ -85,13 +98,15 @@ static struct anchor *anchor_new(const char *block, size_t block_len, unsigned c
 {
         struct anchor *a =
                 HASH_COUNT(anchors) < ANCHORS_MAX ? calloc(1, sizeof *a + block_len) : NULL;
+        unsigned hash;
 
         if (!a)
                 return NULL;
+        hash = hash_of(block, block_len);
         memcpy(a->block, block, block_len);
         a->der = der;
         a->len = len;
-        HASH_ADD_KEYPTR(hh, anchors, a->block, block_len, a);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, anchors, a->block, block_len, hash, a);
         if (a->hh.tbl)
                 return a;
         free(a);
