@@ -95,6 +95,8 @@ void flow_event_upstream(const struct flow *flow, const struct dial_result *resu
         struct event e;
         char literal[64];
 
+        if (!record_is_kept(flow->relay->record))
+                return;
         event_begin(&e, EVENT_UPSTREAM, &who, flow->id);
         event_str(&e, "via", flow->via != NULL ? flow->via->shown : "direct");
         if (result->hop != NULL && flow->via->hops->next != NULL && result->stage != DIAL_DONE)
@@ -140,6 +142,8 @@ void flow_event_close(const struct flow *flow, const struct flow_end *end)
                                         end->error);
                 return;
         }
+        if (!record_is_kept(flow->relay->record))
+                return;
         event_begin(&e, EVENT_FLOW_CLOSE, &who, flow->id);
         event_int(&e, "client_to_server",
                   (int64_t)(flow->intercept != NULL ? intercept_client_bytes(flow->intercept)

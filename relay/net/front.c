@@ -28,6 +28,8 @@ static void write_connect(struct flow *flow)
         struct event_who who = flow_who(flow);
         struct event e;
 
+        if (!record_is_kept(flow->relay->record))
+                return;
         event_begin(&e, EVENT_CONNECT, &who, flow->id);
         event_str(&e, "kind", kinds[flow->kind]);
         event_str(&e, "name", flow->name);

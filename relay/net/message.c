@@ -57,6 +57,8 @@ static void write_connect(struct relay *relay, const struct event_who *who, uint
         char literal[64];
         struct event e;
 
+        if (!record_is_kept(relay->record))
+                return;
         event_begin_at(&e, EVENT_CONNECT, who, flow, dial->head.time_ns);
         event_str(&e, "kind", "redirected");
         event_str(&e, "name", name);
