@@ -328,29 +328,24 @@ class Shim:
 
 
 class Null(Shim):
+    """One of ours, from c/: the least that a preload library does."""
     name, lib, speaks = "null", "nullshim.so", ()
 
     def __init__(self, lab):
-        self.lab, self.proc, self.path = lab, None, lab.bin["nullshim"]
+        self.lab, self.proc, self.path = lab, None, lab.bin[self.lib.removesuffix(".so")]
 
 
-class HelloShim(Shim):
+class HelloShim(Null):
     """The same, and says to the relay that a program has started."""
-    name, lib, speaks = "helloshim", "helloshim.so", ()
-
-    def __init__(self, lab):
-        self.lab, self.proc, self.path = lab, None, lab.bin["helloshim"]
+    name, lib = "helloshim", "helloshim.so"
 
     def env(self, relay):
         return {"LD_PRELOAD": self.path, "HELLO_SOCKET": f"{relay.socket}-hello"}
 
 
-class AskShim(Shim):
+class AskShim(Null):
     """Asks ref-asked, and nothing else."""
-    name, lib, speaks = "askshim", "askshim.so", ()
-
-    def __init__(self, lab):
-        self.lab, self.proc, self.path = lab, None, lab.bin["askshim"]
+    name, lib = "askshim", "askshim.so"
 
     def env(self, relay):
         return {"LD_PRELOAD": self.path, "ASK_SOCKET": relay.socket, "ASK_RELAY": relay.addr}
